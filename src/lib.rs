@@ -1,0 +1,3 @@
+//! Microblot decides which static sites need a build, fires exactly those, once, and says why.
+
+pub mod model;

@@ -1,17 +1,30 @@
 //! The words of Microblot as types. Pure: nothing here reads a clock, a file or a database.
 
+mod build;
+mod desired;
 mod digest;
 mod manifest;
 mod name;
+mod observed;
+mod plan;
 mod post;
 mod secret;
 mod spec;
 mod time;
 
+pub use build::{Actor, BuildId, BuildState, Door, HolderId, Outcome};
+pub use desired::{
+    Budget, Desired, DesiredSite, Hold, InputProblem, Limits, News, Origin, Rebuild, Share, Source,
+    Target,
+};
 pub use digest::{ContentHash, Digest, DigestError, Fingerprint};
 pub use manifest::{Input, Inputs, Manifest, Part};
 pub use name::{NameError, SiteName};
-pub use post::{Post, PostDraft, PostId, PostState, Revision, Slug};
+pub use observed::{Account, Broken, Built, Flight, Observed, ObservedSite, Trouble, Wanted};
+pub use plan::{
+    Attention, BudgetState, Cause, Counts, Decision, Plan, PlanId, Refusal, SitePlan, Trigger, Wait,
+};
+pub use post::{Post, PostChange, PostDraft, PostId, PostState, Publish, Revision, Slug};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use spec::{BuilderKind, BuilderSpec, PostsFrom, SlackSite, Spec, Timing};
 pub use time::Millis;

@@ -193,10 +193,21 @@ impl PostState {
     }
 }
 
-/// What somebody wants a new or changed post to be.
+/// When a post is to be seen by readers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Publish {
+    /// Not yet.
+    Draft,
+    /// At once.
+    Now,
+    /// At this time; in the past: at once, with that date.
+    At(Millis),
+}
+
+/// What somebody wants a new post to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PostDraft {
-    /// One line.
+    /// One line, 1 to 128 characters.
     pub title: String,
     /// Markdown.
     pub body: String,
@@ -204,13 +215,24 @@ pub struct PostDraft {
     pub category: Option<String>,
     /// Who is shown as its writer.
     pub author: Option<String>,
-    /// Keep it from readers.
-    pub draft: bool,
-    /// Publish at this time; in the past: now, with that date.
-    pub publish_at: Option<Millis>,
+    /// When it is to be seen.
+    pub publish: Publish,
 }
 
-/// A post as it is listed.
+/// What somebody wants changed of a post; `None`: as it was.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PostChange {
+    /// One line, 1 to 128 characters.
+    pub title: Option<String>,
+    /// Markdown.
+    pub body: Option<String>,
+    /// One word or phrase, or none any more.
+    pub category: Option<Option<String>>,
+    /// When it is to be seen.
+    pub publish: Option<Publish>,
+}
+
+/// A post with its newest revision.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Post {
     /// Its id.

@@ -1,0 +1,111 @@
+use std::time::Duration;
+
+use super::decide::Priority;
+use crate::model::{
+    Attention, Cause, Decision, Desired, DesiredSite, Millis, Observed, Refusal, SitePlan, Wait,
+};
+
+/// The window of `builds_per_minute`.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A site whose build is due.
+pub(super) struct Due<'a> {
+    pub(super) index: usize,
+    pub(super) site: &'a DesiredSite,
+    pub(super) priority: Priority,
+}
+
+/// Turns builds that are due into waits where safety rails, budget or limits forbid them.
+pub(super) fn allot(
+    sites: &mut [SitePlan],
+    mut due: Vec<Due<'_>>,
+    desired: &Desired,
+    observed: &Observed,
+    now: Millis,
+) {
+    if let Some(refusal) = refusal(sites, &due, desired) {
+        due.retain(|due| {
+            let passes = is_approved(&sites[due.index], due.site);
+            if !passes {
+                sites[due.index].decision = Decision::Attention(Attention::Refused(refusal));
+            }
+            passes
+        });
+    }
+    due.retain(|due| due.site.builder.is_hosted());
+    due.sort_by_key(|due| due.priority);
+
+    let account = &observed.account;
+    let limits = desired.limits;
+    let fired: Vec<Millis> = account
+        .fired
+        .iter()
+        .copied()
+        .filter(|at| now.since(*at) < MINUTE && *at <= now)
+        .collect();
+    let replaced = due.iter().filter(|due| replaces(&sites[due.index])).count();
+    let in_flight = (account.in_flight as usize).saturating_sub(replaced);
+    let mut allowed = 0_usize;
+    let mut waiting_for_rate = 0_usize;
+    for due in due {
+        let (why, until) = if let Some(budget) = desired.budget
+            && account.deploys_this_month as usize + allowed >= budget.deploys_per_month as usize
+        {
+            let why = Wait::Budget {
+                used: account.deploys_this_month,
+                of: budget.deploys_per_month,
+            };
+            (why, Some(now.month().1))
+        } else if fired.len() + allowed >= limits.builds_per_minute as usize {
+            // The n-th site in line gets the slot that the n-th oldest build of the minute frees.
+            let slot = fired.get(waiting_for_rate).copied().unwrap_or(now);
+            waiting_for_rate += 1;
+            let why = Wait::Rate {
+                used: fired.len() as u32,
+                of: limits.builds_per_minute,
+            };
+            (why, Some(slot.plus(MINUTE)))
+        } else if in_flight + allowed >= limits.builds_in_flight as usize {
+            let why = Wait::Crowd {
+                used: in_flight as u32,
+                of: limits.builds_in_flight,
+            };
+            (why, None)
+        } else {
+            allowed += 1;
+            continue;
+        };
+        sites[due.index].decision = Decision::Wait { why, until };
+    }
+}
+
+/// Too many builds at once, unless somebody let them through or asked for them one by one.
+fn refusal(sites: &[SitePlan], due: &[Due<'_>], desired: &Desired) -> Option<Refusal> {
+    let limit = desired.limits.builds_at_once;
+    let total = desired
+        .sites
+        .values()
+        .filter(|site| site.target.is_some())
+        .count();
+    let count = due
+        .iter()
+        .filter(|due| !is_approved(&sites[due.index], due.site))
+        .count();
+    limit.is_exceeded(count, total).then_some(Refusal {
+        count,
+        total,
+        limit,
+    })
+}
+
+fn is_approved(plan: &SitePlan, site: &DesiredSite) -> bool {
+    let requested = matches!(
+        &plan.decision,
+        Decision::Build(trigger) if matches!(trigger.cause, Cause::Requested(_))
+    );
+    requested || replaces(plan) || (site.approved.is_some() && site.approved == plan.wanted)
+}
+
+fn replaces(plan: &SitePlan) -> bool {
+    matches!(&plan.decision, Decision::Build(trigger) if trigger.replaces.is_some())
+}

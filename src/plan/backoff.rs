@@ -1,0 +1,57 @@
+use std::time::Duration;
+
+use crate::model::{Digest, Millis, SiteName, Trouble};
+
+/// After the first failure; doubled by each further one.
+const FIRST: Duration = Duration::from_secs(5);
+/// The longest wait between two tries.
+const LONGEST: Duration = Duration::from_secs(10 * 60);
+/// From this many failures in a row (about an hour) a person is asked to look.
+const MANY: u32 = 12;
+/// A site that failed many times is still tried now and then: the builder may have recovered
+/// while nobody was awake, and one call an hour costs nothing while it fails.
+const RARELY: Duration = Duration::from_secs(60 * 60);
+
+/// When the trigger may be tried again after failures.
+pub(super) enum Retry {
+    /// Never, until somebody changes something.
+    Never,
+    /// At this time, and it is worth a person's attention.
+    Rarely(Millis),
+    /// At this time.
+    At(Millis),
+}
+
+/// The time of the next try: exponential, spread by up to a fifth so that sites that failed
+/// together do not come back together, and never before the builder said. The spread is taken
+/// from the site's name: a plan made twice is the same.
+pub(super) fn retry(site: &SiteName, trouble: &Trouble) -> Retry {
+    let Trouble {
+        failures,
+        at,
+        error: _,
+        after,
+        stalled,
+    } = trouble;
+    if *stalled {
+        return Retry::Never;
+    }
+    let many = *failures >= MANY;
+    let base = if many {
+        RARELY
+    } else {
+        FIRST
+            .saturating_mul(1 << failures.saturating_sub(1).min(16))
+            .min(LONGEST)
+    };
+    let count = failures.to_be_bytes();
+    let digest = Digest::of_fields("microblot/jitter/1", [site.as_str().as_bytes(), &count]);
+    let fifths = u32::from(digest.as_bytes()[0]);
+    let spread = base + base * fifths / (5 * 255);
+    let at = at.plus(spread.max(after.unwrap_or_default()));
+    if many {
+        Retry::Rarely(at)
+    } else {
+        Retry::At(at)
+    }
+}

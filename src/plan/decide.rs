@@ -1,0 +1,241 @@
+use std::time::Duration;
+
+use super::backoff::{self, Retry};
+use crate::model::{
+    Attention, BuildId, BuildState, Cause, ContentHash, Decision, DesiredSite, Flight, Inputs,
+    Millis, ObservedSite, SiteName, Target, Timing, Trigger, Wait,
+};
+
+/// What one site wants, before it has to share.
+pub(super) struct Decided {
+    pub(super) wanted: Option<ContentHash>,
+    pub(super) changed: Inputs,
+    pub(super) decision: Decision,
+    /// Set when the decision is a build: who goes first where not all can.
+    pub(super) due: Option<Priority>,
+}
+
+/// Requests of people first, then whoever has waited longest. Names break ties.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Priority {
+    patient: bool,
+    drift_since: Millis,
+}
+
+/// What becomes of the build that is in flight, if one is.
+enum InFlight {
+    None,
+    /// It goes on.
+    Flies {
+        stale: bool,
+        look_at: Millis,
+    },
+    /// A new build takes its place.
+    Replaced {
+        build: BuildId,
+        abandoned: bool,
+    },
+}
+
+/// Decides for one site. The checks stand in the order in which they win.
+pub(super) fn decide(
+    name: &SiteName,
+    site: &DesiredSite,
+    seen: Option<&ObservedSite>,
+    stretch: Option<Duration>,
+    explicit: bool,
+    now: Millis,
+) -> Decided {
+    let unseen = ObservedSite::default();
+    let seen = seen.unwrap_or(&unseen);
+    let settled = |decision| Decided {
+        wanted: None,
+        changed: Inputs::default(),
+        decision,
+        due: None,
+    };
+    let target = match &site.target {
+        None => return settled(Decision::Forget),
+        Some(Err(problem)) => {
+            return settled(Decision::Attention(Attention::Unreadable(problem.clone())));
+        }
+        Some(Ok(target)) => target,
+    };
+    let changed = seen.built.as_ref().map_or_else(Inputs::default, |built| {
+        target.fingerprint.changed_since(&built.fingerprint)
+    });
+    let not_due = |decision| Decided {
+        wanted: Some(target.hash),
+        changed,
+        decision,
+        due: None,
+    };
+
+    let flight = in_flight(site, seen.flight.as_ref(), target, now);
+    if let (InFlight::Flies { stale, look_at }, Some(flight)) = (&flight, &seen.flight) {
+        return not_due(Decision::Wait {
+            why: Wait::InFlight {
+                build: flight.build.clone(),
+                state: flight.state,
+                since: flight.since,
+                stale: *stale,
+            },
+            until: Some(*look_at),
+        });
+    }
+    let Some(cause) = cause(site, seen, target, changed, &flight) else {
+        return not_due(Decision::Unchanged);
+    };
+    if let Some(hold) = &site.hold
+        && hold.until.is_none_or(|until| now < until)
+    {
+        return not_due(Decision::Wait {
+            until: hold.until,
+            why: Wait::Held(hold.clone()),
+        });
+    }
+    if let Some(broken) = &seen.broken
+        && broken.hash == target.hash
+    {
+        return not_due(Decision::Attention(Attention::Broken {
+            error: broken.error.clone(),
+        }));
+    }
+    if let Some(trouble) = &seen.trouble {
+        let (failures, error) = (trouble.failures, trouble.error.clone());
+        match backoff::retry(name, trouble) {
+            Retry::Never => {
+                return not_due(Decision::Attention(Attention::Stalled {
+                    failures,
+                    error,
+                    retry_at: None,
+                }));
+            }
+            Retry::Rarely(at) if now < at => {
+                return not_due(Decision::Attention(Attention::Stalled {
+                    failures,
+                    error,
+                    retry_at: Some(at),
+                }));
+            }
+            Retry::At(at) if now < at => {
+                return not_due(Decision::Wait {
+                    why: Wait::Backoff { failures, error },
+                    until: Some(at),
+                });
+            }
+            Retry::Rarely(_) | Retry::At(_) => {}
+        }
+    }
+
+    let (since, drift_since) = match &seen.wanted {
+        Some(wanted) if wanted.hash == target.hash => (wanted.since, wanted.drift_since),
+        Some(wanted) => (now, wanted.drift_since),
+        None => (now, now),
+    };
+    let requested = matches!(cause, Cause::Requested(_));
+    let abandoned = matches!(
+        &flight,
+        InFlight::Replaced {
+            abandoned: true,
+            ..
+        }
+    );
+    if !explicit && !requested && !abandoned {
+        let (ready_at, stretched) = ready_at(site, stretch, since, drift_since);
+        if now < ready_at {
+            return not_due(Decision::Wait {
+                why: Wait::Debounce { stretched },
+                until: Some(ready_at),
+            });
+        }
+    }
+    Decided {
+        wanted: Some(target.hash),
+        changed,
+        due: Some(Priority {
+            patient: !requested,
+            drift_since,
+        }),
+        decision: Decision::Build(Trigger {
+            fingerprint: target.fingerprint,
+            clear_cache: site
+                .rebuild
+                .as_ref()
+                .is_some_and(|rebuild| rebuild.clear_cache),
+            cause,
+            replaces: match flight {
+                InFlight::Replaced { build, .. } => Some(build),
+                InFlight::None | InFlight::Flies { .. } => None,
+            },
+            timeout: site.timing.timeout,
+        }),
+    }
+}
+
+/// A claim flies until its lease ends: then its holder is dead, and nobody knows whether it fired.
+/// A build of unknown outcome flies until its deadline, unless newer content makes it pointless.
+fn in_flight(
+    site: &DesiredSite,
+    flight: Option<&Flight>,
+    target: &Target,
+    now: Millis,
+) -> InFlight {
+    let Some(flight) = flight else {
+        return InFlight::None;
+    };
+    let stale = flight.hash != target.hash || site.rebuild.is_some();
+    let (look_at, abandoned) = match flight.state {
+        BuildState::Claimed => (flight.lease_until, true),
+        _ => (flight.deadline, false),
+    };
+    let overtaken = flight.state == BuildState::Unknown && stale;
+    if now < look_at && !overtaken {
+        InFlight::Flies { stale, look_at }
+    } else {
+        InFlight::Replaced {
+            build: flight.build.clone(),
+            abandoned,
+        }
+    }
+}
+
+fn cause(
+    site: &DesiredSite,
+    seen: &ObservedSite,
+    target: &Target,
+    changed: Inputs,
+    flight: &InFlight,
+) -> Option<Cause> {
+    if let Some(rebuild) = &site.rebuild {
+        return Some(Cause::Requested(rebuild.clone()));
+    }
+    let unsure = seen.uncertain || matches!(flight, InFlight::Replaced { .. });
+    match &seen.built {
+        Some(built) if built.hash != target.hash => Some(Cause::Changed(changed)),
+        _ if unsure => Some(Cause::Uncertain),
+        None => Some(Cause::First),
+        Some(_) => None,
+    }
+}
+
+/// When a change has been quiet for long enough, or has waited as long as it may. A budget that
+/// runs low stretches both times.
+fn ready_at(
+    site: &DesiredSite,
+    stretch: Option<Duration>,
+    since: Millis,
+    drift_since: Millis,
+) -> (Millis, bool) {
+    let Timing {
+        debounce,
+        max_wait,
+        timeout: _,
+    } = site.timing;
+    let stretch = stretch
+        .filter(|stretch| site.builder.is_hosted() && *stretch > debounce)
+        .unwrap_or_default();
+    let quiet = since.plus(debounce.max(stretch));
+    let longest = drift_since.plus(max_wait.max(stretch));
+    (quiet.min(longest), !stretch.is_zero())
+}

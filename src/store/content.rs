@@ -1,0 +1,262 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sqlx::types::Json;
+
+use super::db::{Tx, each, pool, tx};
+use super::error::StoreError;
+use super::estate::parsed;
+use super::{Reader, Store};
+use crate::model::{
+    ContentHash, Digest, Fingerprint, Input, Manifest, Millis, Part, Revision, Slug,
+};
+
+/// A published post as a posts part lists it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PostInPart {
+    /// Its part of the address.
+    pub slug: Slug,
+    /// The digest of its revision.
+    pub digest: Digest,
+    /// Its title, for people who read a diff.
+    pub title: String,
+}
+
+/// A part to be stored under its digest.
+#[derive(Clone, Debug, Serialize)]
+pub struct PartRow {
+    digest: String,
+    input: &'static str,
+    content: String,
+}
+
+impl PartRow {
+    /// Of a part of this input.
+    pub fn new(input: Input, part: &Part) -> Self {
+        Self {
+            digest: part.digest(input).to_string(),
+            input: input.as_str(),
+            content: part.as_text().to_owned(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ManifestRow {
+    hash: String,
+    spec: String,
+    posts: String,
+    files: String,
+    revision: String,
+}
+
+/// The posts part of a site: a line per published post, by its slug.
+pub(super) fn posts_part(posts: &[PostInPart]) -> Part {
+    Part::from_items(posts.iter().map(|post| {
+        let title = serde_json::Value::from(post.title.as_str());
+        (post.slug.as_str(), format!("{} {title}", post.digest))
+    }))
+}
+
+impl Reader {
+    /// The posts part of a site as it is now, with the version that it was taken at.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn posts_part(&self, site: &str) -> Result<(i64, Part), StoreError> {
+        let mut tx = self.pool.snapshot().await?;
+        let version: Option<i64> = tx!(&mut tx, conn => sqlx::query_scalar(
+                "SELECT posts_version FROM site WHERE id = $1")
+            .bind(site).fetch_optional(conn).await?);
+        let rows: Vec<(String, String, String)> = tx!(&mut tx, conn => sqlx::query_as(
+                "SELECT slug, digest, title FROM post WHERE site = $1 AND state = 'published'")
+            .bind(site).fetch_all(conn).await?);
+        let posts = rows
+            .into_iter()
+            .map(|(slug, digest, title)| {
+                Ok(PostInPart {
+                    slug: Slug::from_stored(slug),
+                    digest: parsed(&digest)?,
+                    title,
+                })
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        Ok((version.unwrap_or(0), posts_part(&posts)))
+    }
+
+    /// The manifest that is stored under a content hash. A part whose text was cleaned up is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn manifest(&self, hash: &ContentHash) -> Result<Option<Manifest>, StoreError> {
+        let row: Option<(String, String, String, String)> = pool!(&self.pool, pool =>
+            sqlx::query_as("SELECT spec, posts, files, revision FROM manifest WHERE hash = $1")
+                .bind(hash.to_string()).fetch_optional(pool).await?);
+        let Some((spec, posts, files, revision)) = row else {
+            return Ok(None);
+        };
+        let digests = [&spec, &posts, &files, &revision]
+            .into_iter()
+            .map(|digest| parsed(digest))
+            .collect::<Result<Vec<Digest>, _>>()?;
+        let mut parts = self.parts(&digests).await?;
+        let mut take = |digest: &Digest| parts.remove(digest).unwrap_or_default();
+        Ok(Some(Manifest {
+            spec: take(&digests[0]),
+            posts: take(&digests[1]),
+            files: take(&digests[2]),
+            revision: take(&digests[3]),
+        }))
+    }
+
+    /// The parts that are stored under these digests; those that are not are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn parts(&self, digests: &[Digest]) -> Result<BTreeMap<Digest, Part>, StoreError> {
+        let rows: Vec<(String, String)> = pool!(&self.pool, pool => sqlx::query_as(each!(
+                self.dialect(),
+                "SELECT p.digest, p.content FROM ",
+                "($1) AS e JOIN part p ON p.digest = e.value->>'d'"))
+            .bind(Json(wrapped(digests))).fetch_all(pool).await?);
+        rows.into_iter()
+            .map(|(digest, content)| Ok((parsed(&digest)?, Part::from_text(content))))
+            .collect()
+    }
+
+    /// The revisions of posts that are stored under these digests.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn revisions(
+        &self,
+        digests: &[Digest],
+    ) -> Result<BTreeMap<Digest, Revision>, StoreError> {
+        type Row = (
+            String,
+            String,
+            String,
+            Option<String>,
+            Option<String>,
+            Option<i64>,
+        );
+        let rows: Vec<Row> = pool!(&self.pool, pool => sqlx::query_as(each!(
+                self.dialect(),
+                "SELECT r.digest, r.title, r.body, r.category, r.author, r.published_at FROM ",
+                "($1) AS e JOIN revision r ON r.digest = e.value->>'d'"))
+            .bind(Json(wrapped(digests))).fetch_all(pool).await?);
+        rows.into_iter()
+            .map(|(digest, title, body, category, author, published_at)| {
+                let revision = Revision {
+                    title,
+                    body,
+                    category,
+                    author,
+                    published_at: published_at.map(Millis),
+                };
+                Ok((parsed(&digest)?, revision))
+            })
+            .collect()
+    }
+}
+
+impl Store {
+    /// Keeps the digest of a site's posts, unless they have changed since it was taken.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn keep_posts_digests(
+        &self,
+        digests: &[(String, i64, Digest)],
+    ) -> Result<(), StoreError> {
+        #[derive(Serialize)]
+        struct Row<'a> {
+            site: &'a str,
+            version: i64,
+            digest: String,
+        }
+        let rows: Vec<_> = digests
+            .iter()
+            .map(|(site, version, digest)| Row {
+                site,
+                version: *version,
+                digest: digest.to_string(),
+            })
+            .collect();
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let sql = each!(
+            tx.dialect(),
+            "UPDATE site SET posts_digest = e.value->>'digest', \
+             posts_digest_version = site.posts_version, seq = $2 FROM ",
+            "($1) AS e WHERE site.id = e.value->>'site' \
+             AND site.posts_version = CAST(e.value->>'version' AS BIGINT)"
+        );
+        tx!(&mut tx, conn => sqlx::query(sql).bind(Json(rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
+        tx.commit_silently().await
+    }
+}
+
+/// Stores manifests and their parts, those that are not there yet.
+pub(super) async fn keep(
+    tx: &mut Tx,
+    manifests: &BTreeMap<ContentHash, Fingerprint>,
+    parts: &[PartRow],
+) -> Result<(), StoreError> {
+    if !parts.is_empty() {
+        let sql = each!(
+            tx.dialect(),
+            "INSERT INTO part (digest, input, content) \
+             SELECT e.value->>'digest', e.value->>'input', e.value->>'content' FROM ",
+            "($1) AS e WHERE true ON CONFLICT (digest) DO NOTHING"
+        );
+        tx!(tx, conn => sqlx::query(sql).bind(Json(parts)).execute(conn).await.map(|_| ())?);
+    }
+    let rows: Vec<_> = manifests
+        .iter()
+        .map(|(hash, fingerprint)| {
+            let Fingerprint {
+                spec,
+                posts,
+                files,
+                revision,
+            } = fingerprint;
+            ManifestRow {
+                hash: hash.to_string(),
+                spec: spec.to_string(),
+                posts: posts.to_string(),
+                files: files.to_string(),
+                revision: revision.to_string(),
+            }
+        })
+        .collect();
+    let sql = each!(
+        tx.dialect(),
+        "INSERT INTO manifest (hash, spec, posts, files, revision) \
+         SELECT e.value->>'hash', e.value->>'spec', e.value->>'posts', e.value->>'files', \
+         e.value->>'revision' FROM ",
+        "($1) AS e WHERE true ON CONFLICT (hash) DO NOTHING"
+    );
+    tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).execute(conn).await.map(|_| ())?);
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Wrapped {
+    d: String,
+}
+
+/// A plain string in a JSON array would be read with its quotes on PostgreSQL.
+fn wrapped(digests: &[Digest]) -> Vec<Wrapped> {
+    digests
+        .iter()
+        .map(|digest| Wrapped {
+            d: digest.to_string(),
+        })
+        .collect()
+}

@@ -1,0 +1,358 @@
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Postgres, Sqlite, Transaction};
+
+use super::error::StoreError;
+use crate::model::Millis;
+
+/// Runs one body of SQL over a pool of either database, typed in each.
+macro_rules! pool {
+    ($pool:expr, $conn:ident => $body:expr) => {
+        match $pool {
+            $crate::store::db::Pool::Sqlite($conn) => $body,
+            $crate::store::db::Pool::Postgres($conn) => $body,
+        }
+    };
+}
+
+/// Runs one body of SQL in a transaction of either database.
+macro_rules! tx {
+    ($tx:expr, $conn:ident => $body:expr) => {
+        match $tx {
+            $crate::store::db::Tx::Sqlite($conn) => {
+                let $conn = &mut **$conn;
+                $body
+            }
+            $crate::store::db::Tx::Postgres($conn) => {
+                let $conn = &mut **$conn;
+                $body
+            }
+        }
+    };
+}
+
+/// SQL with the one function whose name differs: the rows of a JSON array.
+macro_rules! each {
+    ($dialect:expr, $before:literal, $after:literal) => {
+        match $dialect {
+            $crate::store::db::Dialect::Sqlite => concat!($before, "json_each", $after),
+            $crate::store::db::Dialect::Postgres => {
+                concat!($before, "jsonb_array_elements", $after)
+            }
+        }
+    };
+}
+
+pub(super) use {each, pool, tx};
+
+/// Which database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dialect {
+    /// The embedded default: one file, one process that serves.
+    Sqlite,
+    /// For production and more than one replica.
+    Postgres,
+}
+
+/// Where the state is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL address, password included: never shown.
+    Postgres(String),
+}
+
+impl Address {
+    /// Parses `sqlite:PATH`, a bare path, or `postgres://…`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Address`] for any other scheme.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
+        match text.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
+            Some(("sqlite", path)) => {
+                let path = path.strip_prefix("//").unwrap_or(path);
+                let path = path.split_once('?').map_or(path, |(path, _)| path);
+                Ok(Self::Sqlite(path.into()))
+            }
+            Some((scheme, rest)) if rest.starts_with("//") => {
+                Err(StoreError::Address(scheme.to_owned()))
+            }
+            _ => Ok(Self::Sqlite(text.into())),
+        }
+    }
+
+    /// Which database.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+}
+
+/// For people: the path of a file; of PostgreSQL only that.
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+            Self::Postgres(_) => f.write_str("PostgreSQL"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// A pool of connections.
+#[derive(Clone, Debug)]
+pub(super) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// A transaction that may write.
+#[derive(Debug)]
+pub(super) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// The mark that a writing transaction puts on the rows that replicas keep in memory. Only
+/// [`Tx::stamp`] makes one, so that no such write can forget it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp(pub(super) i64);
+
+/// How long a writer waits for another one of the same SQLite file.
+const BUSY: Duration = Duration::from_secs(10);
+/// How long anybody waits for a connection: longer, and something is wrong.
+const ACQUIRE: Duration = Duration::from_secs(10);
+/// The channel on which PostgreSQL says that something changed.
+pub(super) const CHANNEL: &str = "microblot";
+
+impl Pool {
+    /// A pool that can only read, enforced by the database. `None`: there is no database yet.
+    pub(super) async fn read_only(address: &Address) -> Result<Option<Self>, StoreError> {
+        match address {
+            Address::Sqlite(path) => {
+                if !path.exists() {
+                    return Ok(None);
+                }
+                let options = sqlite_options(path).read_only(true);
+                let pool = SqlitePoolOptions::new()
+                    .max_connections(4)
+                    .acquire_timeout(ACQUIRE)
+                    .connect_with(options)
+                    .await?;
+                Ok(Some(Self::Sqlite(pool)))
+            }
+            Address::Postgres(url) => {
+                let options =
+                    postgres_options(url)?.options([("default_transaction_read_only", "on")]);
+                let pool = PgPoolOptions::new()
+                    .max_connections(4)
+                    .acquire_timeout(ACQUIRE)
+                    .connect_with(options)
+                    .await?;
+                Ok(Some(Self::Postgres(pool)))
+            }
+        }
+    }
+
+    /// Pools to read and to write, over a migrated schema. SQLite gets a single writer, so that
+    /// writers queue here instead of failing with "database is locked".
+    pub(super) async fn read_write(address: &Address) -> Result<(Self, Self), StoreError> {
+        match address {
+            Address::Sqlite(path) => {
+                let options = sqlite_options(path)
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full);
+                let write = SqlitePoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(ACQUIRE)
+                    .connect_with(options)
+                    .await?;
+                let write = Self::Sqlite(write);
+                write.migrate(Some(path)).await?;
+                let read = SqlitePoolOptions::new()
+                    .max_connections(4)
+                    .acquire_timeout(ACQUIRE)
+                    .connect_lazy_with(sqlite_options(path).read_only(true));
+                Ok((Self::Sqlite(read), write))
+            }
+            Address::Postgres(url) => {
+                let pool = PgPoolOptions::new()
+                    .max_connections(10)
+                    .acquire_timeout(ACQUIRE)
+                    .connect_with(postgres_options(url)?)
+                    .await?;
+                let pool = Self::Postgres(pool);
+                pool.migrate(None).await?;
+                Ok((pool.clone(), pool))
+            }
+        }
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Begins a transaction that writes. SQLite takes its write lock at once: a transaction that
+    /// reads first and asks for it later fails instead of waiting.
+    pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Sqlite(pool) => Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Begins a transaction that reads one state of the whole database.
+    pub(super) async fn snapshot(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .await?,
+            ),
+        })
+    }
+
+    /// PostgreSQL locks by itself. SQLite does not: processes that start on one new file would
+    /// all create the same tables, so a lock file beside it lets one go first.
+    async fn migrate(&self, path: Option<&Path>) -> Result<(), StoreError> {
+        let _lock = path.map(lock_beside).transpose()?;
+        match self {
+            Self::Sqlite(pool) => sqlx::migrate!("./migrations/sqlite").run(pool).await?,
+            Self::Postgres(pool) => sqlx::migrate!("./migrations/postgres").run(pool).await?,
+        }
+        Ok(())
+    }
+
+    pub(super) async fn close(&self) {
+        pool!(self, pool => pool.close().await);
+    }
+}
+
+impl Tx {
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// The mark for the rows that this transaction writes.
+    ///
+    /// SQLite has one writer at a time, so a counter is in the order of commits. PostgreSQL has
+    /// not: there it is the transaction's id, and readers go back to the oldest transaction that
+    /// was still running when they last looked.
+    pub(super) async fn stamp(&mut self) -> Result<Stamp, StoreError> {
+        let seq = match self {
+            Self::Sqlite(tx) => {
+                sqlx::query_scalar("UPDATE clock SET seq = seq + 1 WHERE id = 1 RETURNING seq")
+                    .fetch_one(&mut **tx)
+                    .await?
+            }
+            Self::Postgres(tx) => {
+                sqlx::query_scalar("SELECT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)")
+                    .fetch_one(&mut **tx)
+                    .await?
+            }
+        };
+        Ok(Stamp(seq))
+    }
+
+    /// From where a reader of this state has to go on reading.
+    pub(super) async fn cursor(&mut self) -> Result<i64, StoreError> {
+        Ok(match self {
+            Self::Sqlite(tx) => {
+                sqlx::query_scalar("SELECT seq + 1 FROM clock")
+                    .fetch_one(&mut **tx)
+                    .await?
+            }
+            Self::Postgres(tx) => {
+                sqlx::query_scalar(
+                    "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)",
+                )
+                .fetch_one(&mut **tx)
+                .await?
+            }
+        })
+    }
+
+    /// The time by which all replicas decide: that of the PostgreSQL server, so that their own
+    /// clocks need not agree; for SQLite the machine's.
+    pub(super) async fn now(&mut self) -> Result<Millis, StoreError> {
+        Ok(Millis(match self {
+            Self::Sqlite(_) => jiff::Timestamp::now().as_millisecond(),
+            Self::Postgres(tx) => {
+                sqlx::query_scalar(
+                    "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+                )
+                .fetch_one(&mut **tx)
+                .await?
+            }
+        }))
+    }
+
+    /// Makes everything of this transaction durable, and tells the other replicas that something
+    /// changed.
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        if let Self::Postgres(tx) = &mut self {
+            sqlx::query("SELECT pg_notify($1, '')")
+                .bind(CHANNEL)
+                .execute(&mut **tx)
+                .await?;
+        }
+        self.commit_silently().await
+    }
+
+    /// As [`Tx::commit`], for changes that nobody has to act upon.
+    pub(super) async fn commit_silently(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY)
+        .foreign_keys(true)
+}
+
+fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    PgConnectOptions::from_str(url)
+        .map(|options| options.application_name("microblot"))
+        .map_err(|_may_show_the_password| StoreError::Address("postgres".to_owned()))
+}
+
+fn lock_beside(path: &Path) -> Result<std::fs::File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-lock");
+    let file = std::fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .and_then(|file| file.lock().map(|()| file));
+    file.map_err(|error| StoreError::Folder(path.to_owned(), error))
+}

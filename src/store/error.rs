@@ -1,0 +1,51 @@
+use std::path::PathBuf;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// An address of a kind that is not known.
+    #[error(
+        "the database address starts with {0:?}; use sqlite:PATH or postgres://USER@HOST/DATABASE"
+    )]
+    Address(String),
+    /// The folder of the SQLite file cannot be written.
+    #[error("the database {} cannot be opened; is its folder there, and writable?", .0.display())]
+    Folder(PathBuf, #[source] std::io::Error),
+    /// The database answered with an error, or not at all.
+    #[error("the database failed")]
+    Database(#[source] sqlx::Error),
+    /// No space is left for the database.
+    #[error(
+        "the disk is full: nothing of this change was stored, nothing that was stored before is lost; make room and try again"
+    )]
+    Full(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database's schema could not be brought up to date")]
+    Migrate(#[source] Box<sqlx::migrate::MigrateError>),
+    /// Something stored is not what it must be.
+    #[error("the database holds {0}, which this version cannot read")]
+    Corrupt(String),
+    /// Somebody else published in between.
+    #[error("somebody else published sites.toml at the same moment; run it again")]
+    Raced,
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        // SQLITE_FULL is 13, SQLITE_IOERR (10) with its extended codes is what a full file system
+        // gives for the shared-memory file; PostgreSQL's class 53 is "insufficient resources".
+        let code = error
+            .as_database_error()
+            .and_then(|database| database.code().map(|code| code.into_owned()));
+        match code.as_deref() {
+            Some("13" | "53100") => Self::Full(error),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Migrate(Box::new(error))
+    }
+}

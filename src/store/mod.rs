@@ -1,0 +1,131 @@
+//! What is kept: desired and observed state, content by hash, builds, and what people are to be told.
+//!
+//! One body of SQL for SQLite and PostgreSQL. [`Reader`] can only read, and the preview is given
+//! nothing else; [`Store`] writes.
+
+mod builds;
+mod content;
+mod db;
+mod error;
+mod estate;
+mod posts;
+mod publish;
+mod record;
+mod sites;
+mod upkeep;
+
+use std::ops::Deref;
+
+pub use builds::{BuildRow, Claim, ClaimRequest, Recorded};
+pub use content::{PartRow, PostInPart};
+pub use db::{Address, Dialect};
+pub use error::StoreError;
+pub use estate::{Delta, FlightRow, Generation, Presence, SiteRow};
+pub use posts::{Listed, PostFilter};
+pub use publish::{Publication, SiteChange};
+pub use sites::{NewSite, Resumed};
+pub use upkeep::{AuditRow, Listener};
+
+use crate::model::Millis;
+use db::Pool;
+
+/// The database, for reading.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pool: Pool,
+}
+
+/// The database, for reading and writing.
+#[derive(Clone, Debug)]
+pub struct Store {
+    reader: Reader,
+    write: Pool,
+}
+
+impl Reader {
+    /// Opens a database that the caller cannot change. `None`: there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it is there and cannot be reached.
+    pub async fn open(address: &Address) -> Result<Option<Self>, StoreError> {
+        let Some(pool) = Pool::read_only(address).await? else {
+            return Ok(None);
+        };
+        let reader = Self { pool };
+        Ok(reader.has_schema().await?.then_some(reader))
+    }
+
+    /// Which database it is.
+    pub fn dialect(&self) -> Dialect {
+        self.pool.dialect()
+    }
+
+    /// The time by which all replicas decide.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn now(&self) -> Result<Millis, StoreError> {
+        let mut tx = self.pool.snapshot().await?;
+        tx.now().await
+    }
+
+    async fn has_schema(&self) -> Result<bool, StoreError> {
+        let found: i64 = match &self.pool {
+            Pool::Sqlite(pool) => {
+                sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master WHERE name = 'observed'")
+                    .fetch_one(pool)
+                    .await?
+            }
+            Pool::Postgres(pool) => {
+                sqlx::query_scalar(
+                    "SELECT CAST(CASE WHEN to_regclass('observed') IS NULL THEN 0 ELSE 1 END AS BIGINT)",
+                )
+                .fetch_one(pool)
+                .await?
+            }
+        };
+        Ok(found > 0)
+    }
+}
+
+impl Store {
+    /// Opens a database, makes it if it is a file that is not there, and brings its schema up to
+    /// date. Safe when several processes start at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it cannot be reached or migrated.
+    pub async fn open(address: &Address) -> Result<Self, StoreError> {
+        let (read, write) = Pool::read_write(address).await?;
+        Ok(Self {
+            reader: Reader { pool: read },
+            write,
+        })
+    }
+
+    /// The same database, for reading.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Waits until all connections are closed.
+    pub async fn close(&self) {
+        self.reader.pool.close().await;
+        self.write.close().await;
+    }
+}
+
+impl Deref for Store {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+/// A new id: time-ordered, so that indexes grow at one end.
+fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}

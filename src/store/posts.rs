@@ -1,0 +1,383 @@
+use serde::Serialize;
+use sqlx::FromRow;
+
+use super::db::{Stamp, Tx, pool, tx};
+use super::error::StoreError;
+use super::estate::parsed;
+use super::upkeep::audit;
+use super::{Reader, Store};
+use crate::model::{
+    Actor, Millis, Post, PostChange, PostDraft, PostId, PostState, Publish, Revision, SiteName,
+    Slug,
+};
+
+/// Which posts are listed.
+#[derive(Clone, Debug, Default)]
+pub struct PostFilter {
+    /// Of this site.
+    pub site: Option<SiteName>,
+    /// Deleted ones too.
+    pub deleted: bool,
+}
+
+/// A post of a list: without its body.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// Its id.
+    pub id: PostId,
+    /// Its site.
+    pub site: String,
+    /// Its part of the address.
+    pub slug: String,
+    /// Its title.
+    pub title: String,
+    /// Where it is in its life.
+    pub state: String,
+    /// When it is to be, or was, published.
+    pub publish_at: Option<Millis>,
+    /// When it was last changed.
+    pub updated_at: Millis,
+}
+
+#[derive(FromRow)]
+struct RawListed {
+    id: String,
+    site: String,
+    slug: String,
+    title: String,
+    state: String,
+    publish_at: Option<i64>,
+    updated_at: i64,
+}
+
+#[derive(FromRow)]
+struct RawPost {
+    id: String,
+    site: String,
+    slug: String,
+    state: String,
+    publish_at: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+    digest: String,
+    title: String,
+    body: String,
+    category: Option<String>,
+    author: Option<String>,
+    published_at: Option<i64>,
+}
+
+const POST_SQL: &str = "SELECT p.id, s.name AS site, p.slug, p.state, p.publish_at, \
+     p.created_at, p.updated_at, p.digest, r.title, r.body, r.category, r.author, r.published_at \
+     FROM post p JOIN site s ON s.id = p.site JOIN revision r ON r.digest = p.digest \
+     WHERE p.id = $1";
+
+impl Reader {
+    /// One post with its newest revision.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn post(&self, id: &PostId) -> Result<Option<Post>, StoreError> {
+        let raw: Option<RawPost> = pool!(&self.pool, pool => sqlx::query_as(POST_SQL)
+            .bind(id.as_str()).fetch_optional(pool).await?);
+        raw.map(post).transpose()
+    }
+
+    /// Posts, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn posts(&self, filter: &PostFilter, limit: u32) -> Result<Vec<Listed>, StoreError> {
+        let site = filter.site.as_ref().map(SiteName::as_str);
+        let rows: Vec<RawListed> = pool!(&self.pool, pool => sqlx::query_as(
+                "SELECT p.id, s.name AS site, p.slug, p.title, p.state, p.publish_at, p.updated_at \
+                 FROM post p JOIN site s ON s.id = p.site \
+                 WHERE ($1 IS NULL OR s.name = $1) AND ($2 OR p.state <> 'deleted') \
+                 ORDER BY COALESCE(p.publish_at, p.updated_at) DESC, p.id LIMIT $3")
+            .bind(site).bind(filter.deleted).bind(i64::from(limit)).fetch_all(pool).await?);
+        rows.into_iter()
+            .map(|raw| {
+                Ok(Listed {
+                    id: parsed(&raw.id)?,
+                    site: raw.site,
+                    slug: raw.slug,
+                    title: raw.title,
+                    state: raw.state,
+                    publish_at: raw.publish_at.map(Millis),
+                    updated_at: Millis(raw.updated_at),
+                })
+            })
+            .collect()
+    }
+}
+
+impl Store {
+    /// Stores a new post of a site (by id).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written: then there is no post.
+    pub async fn new_post(
+        &self,
+        site: &str,
+        name: &SiteName,
+        draft: &PostDraft,
+        by: &Actor,
+    ) -> Result<Post, StoreError> {
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        let (state, publish_at) = when(draft.publish, now, None);
+        let revision = Revision {
+            title: draft.title.clone(),
+            body: draft.body.clone(),
+            category: draft.category.clone(),
+            author: draft.author.clone(),
+            published_at: publish_at,
+        };
+        let digest = keep_revision(&mut tx, &revision).await?;
+        let base = Slug::from_title(&draft.title);
+        let mut tries = 0_u32;
+        let (id, slug) = loop {
+            let id = PostId::from_random(uuid::Uuid::new_v4().as_u128());
+            // Ten posts of one title are numbered; from then on the id makes the slug unique.
+            let slug = match tries {
+                0 => base.clone(),
+                1..=9 => base.numbered(tries + 1),
+                _ => Slug::from_title(&format!("{base} {id}")),
+            };
+            tries += 1;
+            let inserted = tx!(&mut tx, conn => sqlx::query(
+                    "INSERT INTO post (id, site, slug, state, publish_at, digest, title, \
+                     written_by, created_at, updated_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT DO NOTHING")
+                .bind(id.as_str()).bind(site).bind(slug.as_str()).bind(state.as_str())
+                .bind(publish_at.map(|at| at.0)).bind(&digest).bind(&draft.title).bind(&by.name)
+                .bind(now.0).execute(conn).await?.rows_affected());
+            if inserted == 1 {
+                break (id, slug);
+            }
+        };
+        remember(&mut tx, &id, &digest, now, by).await?;
+        if state == PostState::Published {
+            posts_changed(&mut tx, stamp, site).await?;
+        }
+        audit(&mut tx, now, by, "new", Some(name), Some(id.as_str())).await?;
+        tx.commit().await?;
+        Ok(Post {
+            id,
+            site: name.clone(),
+            slug,
+            state,
+            publish_at,
+            created_at: now,
+            updated_at: now,
+            digest: revision.digest(),
+            revision,
+        })
+    }
+
+    /// Changes a post. `None`: there is no such post, or it is deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written: then nothing was changed.
+    pub async fn edit_post(
+        &self,
+        id: &PostId,
+        change: &PostChange,
+        by: &Actor,
+    ) -> Result<Option<Post>, StoreError> {
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        let Some((site, mut post)) = locked(&mut tx, id).await? else {
+            return Ok(None);
+        };
+        let was = post.state;
+        if let Some(publish) = change.publish {
+            let dated = match was {
+                PostState::Published => post.publish_at,
+                _ => None,
+            };
+            (post.state, post.publish_at) = when(publish, now, dated);
+        }
+        let revision = Revision {
+            title: change.title.clone().unwrap_or(post.revision.title),
+            body: change.body.clone().unwrap_or(post.revision.body),
+            category: change.category.clone().unwrap_or(post.revision.category),
+            author: post.revision.author,
+            published_at: post.publish_at,
+        };
+        let changed = revision.digest() != post.digest;
+        let digest = keep_revision(&mut tx, &revision).await?;
+        tx!(&mut tx, conn => sqlx::query(
+                "UPDATE post SET state = $2, publish_at = $3, digest = $4, title = $5, \
+                 updated_at = $6 WHERE id = $1")
+            .bind(id.as_str()).bind(post.state.as_str()).bind(post.publish_at.map(|at| at.0))
+            .bind(&digest).bind(&revision.title).bind(now.0).execute(conn).await.map(|_| ())?);
+        if changed {
+            remember(&mut tx, id, &digest, now, by).await?;
+        }
+        if was == PostState::Published || post.state == PostState::Published {
+            posts_changed(&mut tx, stamp, &site).await?;
+        }
+        audit(
+            &mut tx,
+            now,
+            by,
+            "edit",
+            Some(&post.site),
+            Some(id.as_str()),
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(Some(Post {
+            updated_at: now,
+            digest: revision.digest(),
+            revision,
+            ..post
+        }))
+    }
+
+    /// Takes a post off its site; its revisions stay. `None`: there is no such post.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written: then nothing was changed.
+    pub async fn delete_post(&self, id: &PostId, by: &Actor) -> Result<Option<Post>, StoreError> {
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        let Some((site, mut post)) = locked(&mut tx, id).await? else {
+            return Ok(None);
+        };
+        let was = std::mem::replace(&mut post.state, PostState::Deleted);
+        tx!(&mut tx, conn => sqlx::query(
+                "UPDATE post SET state = 'deleted', updated_at = $2 WHERE id = $1")
+            .bind(id.as_str()).bind(now.0).execute(conn).await.map(|_| ())?);
+        if was == PostState::Published {
+            posts_changed(&mut tx, stamp, &site).await?;
+        }
+        audit(
+            &mut tx,
+            now,
+            by,
+            "delete",
+            Some(&post.site),
+            Some(id.as_str()),
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(Some(post))
+    }
+
+    /// Publishes the scheduled posts whose time has come. Answers how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn publish_due_posts(&self) -> Result<usize, StoreError> {
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        let sites: Vec<String> = tx!(&mut tx, conn => sqlx::query_scalar(
+                "UPDATE post SET state = 'published', updated_at = $1 \
+                 WHERE state = 'scheduled' AND publish_at <= $1 RETURNING site")
+            .bind(now.0).fetch_all(conn).await?);
+        let mut distinct = sites.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        for site in &distinct {
+            posts_changed(&mut tx, stamp, site).await?;
+        }
+        tx.commit().await?;
+        Ok(sites.len())
+    }
+}
+
+/// The state and the date that readers see. A post that stays published keeps its date.
+fn when(publish: Publish, now: Millis, dated: Option<Millis>) -> (PostState, Option<Millis>) {
+    match publish {
+        Publish::Draft => (PostState::Draft, None),
+        Publish::Now => (PostState::Published, Some(dated.unwrap_or(now))),
+        Publish::At(at) if at > now => (PostState::Scheduled, Some(at)),
+        Publish::At(at) => (PostState::Published, Some(at)),
+    }
+}
+
+/// The row itself is the lock: a second writer of the same post waits for the first.
+async fn locked(tx: &mut Tx, id: &PostId) -> Result<Option<(String, Post)>, StoreError> {
+    let site: Option<String> = tx!(&mut *tx, conn => sqlx::query_scalar(
+            "UPDATE post SET updated_at = updated_at WHERE id = $1 AND state <> 'deleted' \
+             RETURNING site")
+        .bind(id.as_str()).fetch_optional(conn).await?);
+    let Some(site) = site else {
+        return Ok(None);
+    };
+    let raw: RawPost = tx!(tx, conn => sqlx::query_as(POST_SQL)
+        .bind(id.as_str()).fetch_one(conn).await?);
+    Ok(Some((site, post(raw)?)))
+}
+
+async fn keep_revision(tx: &mut Tx, revision: &Revision) -> Result<String, StoreError> {
+    let digest = revision.digest().to_string();
+    tx!(tx, conn => sqlx::query(
+            "INSERT INTO revision (digest, title, body, category, author, published_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (digest) DO NOTHING")
+        .bind(&digest).bind(&revision.title).bind(&revision.body).bind(&revision.category)
+        .bind(&revision.author).bind(revision.published_at.map(|at| at.0))
+        .execute(conn).await.map(|_| ())?);
+    Ok(digest)
+}
+
+/// Appends to the edit history of a post. The caller holds its row.
+async fn remember(
+    tx: &mut Tx,
+    id: &PostId,
+    digest: &str,
+    now: Millis,
+    by: &Actor,
+) -> Result<(), StoreError> {
+    tx!(tx, conn => sqlx::query(
+            "INSERT INTO post_revision (post, number, digest, at, changed_by) \
+             SELECT $1, COALESCE(MAX(number), 0) + 1, $2, $3, $4 FROM post_revision WHERE post = $1")
+        .bind(id.as_str()).bind(digest).bind(now.0).bind(&by.name).execute(conn).await.map(|_| ())?);
+    Ok(())
+}
+
+/// Counts a change of the published posts of a site. The digest is taken later, from the rows
+/// themselves: however many writers there are, none can be left out of it.
+async fn posts_changed(tx: &mut Tx, stamp: Stamp, site: &str) -> Result<(), StoreError> {
+    tx!(tx, conn => sqlx::query(
+            "UPDATE site SET posts_version = posts_version + 1, seq = $2 WHERE id = $1")
+        .bind(site).bind(stamp.0).execute(conn).await.map(|_| ())?);
+    Ok(())
+}
+
+fn post(raw: RawPost) -> Result<Post, StoreError> {
+    Ok(Post {
+        id: parsed(&raw.id)?,
+        site: parsed(&raw.site)?,
+        slug: Slug::from_stored(raw.slug),
+        state: match raw.state.as_str() {
+            "draft" => PostState::Draft,
+            "scheduled" => PostState::Scheduled,
+            "published" => PostState::Published,
+            _ => PostState::Deleted,
+        },
+        publish_at: raw.publish_at.map(Millis),
+        created_at: Millis(raw.created_at),
+        updated_at: Millis(raw.updated_at),
+        digest: parsed(&raw.digest)?,
+        revision: Revision {
+            title: raw.title,
+            body: raw.body,
+            category: raw.category,
+            author: raw.author,
+            published_at: raw.published_at.map(Millis),
+        },
+    })
+}

@@ -1,0 +1,352 @@
+use serde::Serialize;
+use sqlx::types::Json;
+
+use super::content::{self, PartRow};
+use super::db::{Stamp, Tx, each, tx};
+use super::error::StoreError;
+use super::upkeep::audit;
+use super::{Store, new_id};
+use crate::model::{
+    Actor, ContentHash, Fingerprint, Hold, Millis, Rebuild, SiteName, Spec, Wanted,
+};
+
+/// A site that is made in chat.
+#[derive(Clone, Debug)]
+pub struct NewSite {
+    /// Its name.
+    pub name: SiteName,
+    /// Its settings.
+    pub spec: Spec,
+}
+
+/// What `resume` found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resumed {
+    /// A hold ended, or failures were forgiven.
+    Resumed,
+    /// There was nothing to resume.
+    NothingHeld,
+}
+
+#[derive(Serialize)]
+struct Note {
+    site: String,
+    hash: Option<String>,
+    since: Option<i64>,
+    drift_since: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Hashed<'a> {
+    site: &'a str,
+    hash: String,
+}
+
+#[derive(Serialize)]
+struct Adopted<'a> {
+    site: &'a str,
+    hash: String,
+    spec: String,
+    posts: String,
+    files: String,
+    revision: String,
+}
+
+impl Store {
+    /// Makes a site from chat. `false`: the name is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn add_site(&self, site: &NewSite, by: &Actor) -> Result<bool, StoreError> {
+        let spec = serde_json::to_string(&site.spec)
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        let id: Option<String> = tx!(&mut tx, conn => sqlx::query_scalar(
+                "INSERT INTO site (id, name, seq, origin, presence, spec, created_by, created_at) \
+                 VALUES ($1, $2, $3, 'chat', 'declared', $4, $5, $6) \
+                 ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, origin = 'chat', \
+                 presence = 'declared', spec = excluded.spec, line = NULL, files_digest = NULL, \
+                 files_problem = NULL, revision = NULL \
+                 WHERE site.presence = 'forgotten' RETURNING id")
+            .bind(new_id()).bind(site.name.as_str()).bind(stamp.0).bind(&spec).bind(&by.name)
+            .bind(now.0).fetch_optional(conn).await?);
+        let Some(id) = id else {
+            return Ok(false);
+        };
+        tx!(&mut tx, conn => sqlx::query(
+                "INSERT INTO observed (site, seq) VALUES ($1, $2) ON CONFLICT (site) DO NOTHING")
+            .bind(&id).bind(stamp.0).execute(conn).await.map(|_| ())?);
+        audit(&mut tx, now, by, "site add", Some(&site.name), None).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Pauses a site. A build that flies goes on; nothing new starts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn pause(
+        &self,
+        id: &str,
+        name: &SiteName,
+        hold: &Hold,
+        by: &Actor,
+    ) -> Result<(), StoreError> {
+        let text = serde_json::to_string(hold).unwrap_or_default();
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        tx!(&mut tx, conn => sqlx::query("UPDATE site SET hold = $2, seq = $3 WHERE id = $1")
+            .bind(id).bind(&text).bind(stamp.0).execute(conn).await.map(|_| ())?);
+        audit(
+            &mut tx,
+            now,
+            by,
+            "pause",
+            Some(name),
+            hold.because.as_deref(),
+        )
+        .await?;
+        tx.commit().await
+    }
+
+    /// Ends a hold and forgives failures, so that a stalled or failed site is tried again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn resume(
+        &self,
+        id: &str,
+        name: &SiteName,
+        by: &Actor,
+    ) -> Result<Resumed, StoreError> {
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        let held = tx!(&mut tx, conn => sqlx::query(
+                "UPDATE site SET hold = NULL, seq = $2 WHERE id = $1 AND hold IS NOT NULL")
+            .bind(id).bind(stamp.0).execute(conn).await?.rows_affected());
+        let forgiven = forgive(&mut tx, stamp, id).await?;
+        if held == 0 && !forgiven {
+            return Ok(Resumed::NothingHeld);
+        }
+        audit(&mut tx, now, by, "resume", Some(name), None).await?;
+        tx.commit().await?;
+        Ok(Resumed::Resumed)
+    }
+
+    /// Asks for a build of a site whatever its content, and forgives its failures.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn request_rebuild(
+        &self,
+        id: &str,
+        name: &SiteName,
+        clear_cache: bool,
+        by: &Actor,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        let rebuild = Rebuild {
+            by: by.name.clone(),
+            at: now,
+            clear_cache,
+        };
+        let text = serde_json::to_string(&rebuild).unwrap_or_default();
+        tx!(&mut tx, conn => sqlx::query("UPDATE site SET rebuild = $2, seq = $3 WHERE id = $1")
+            .bind(id).bind(&text).bind(stamp.0).execute(conn).await.map(|_| ())?);
+        forgive(&mut tx, stamp, id).await?;
+        audit(&mut tx, now, by, "rebuild", Some(name), None).await?;
+        tx.commit().await
+    }
+
+    /// Lets this content of these sites (by id) through the safety rails.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn approve(
+        &self,
+        sites: &[(String, ContentHash)],
+        by: &Actor,
+    ) -> Result<(), StoreError> {
+        let rows: Vec<Hashed<'_>> = sites
+            .iter()
+            .map(|(site, hash)| Hashed {
+                site,
+                hash: hash.to_string(),
+            })
+            .collect();
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        let sql = each!(
+            tx.dialect(),
+            "UPDATE site SET approved = e.value->>'hash', seq = $2 FROM ",
+            "($1) AS e WHERE site.id = e.value->>'site'"
+        );
+        tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
+        let detail = format!("{} sites", sites.len());
+        audit(&mut tx, now, by, "force", None, Some(&detail)).await?;
+        tx.commit().await
+    }
+
+    /// Takes this content of these sites (by id) as built, without building. The parts are those
+    /// of their manifests.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn adopt(
+        &self,
+        sites: &[(String, Fingerprint)],
+        parts: &[PartRow],
+        by: &Actor,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        let manifests = sites
+            .iter()
+            .map(|(_, fingerprint)| (fingerprint.hash(), *fingerprint))
+            .collect();
+        content::keep(&mut tx, &manifests, parts).await?;
+        let rows: Vec<Adopted<'_>> = sites
+            .iter()
+            .map(|(site, fingerprint)| {
+                let Fingerprint {
+                    spec,
+                    posts,
+                    files,
+                    revision,
+                } = fingerprint;
+                Adopted {
+                    site,
+                    hash: fingerprint.hash().to_string(),
+                    spec: spec.to_string(),
+                    posts: posts.to_string(),
+                    files: files.to_string(),
+                    revision: revision.to_string(),
+                }
+            })
+            .collect();
+        let sql = each!(
+            tx.dialect(),
+            "UPDATE observed SET seq = $2, built_at = $3, built_hash = e.value->>'hash', \
+             built_spec = e.value->>'spec', built_posts = e.value->>'posts', \
+             built_files = e.value->>'files', built_revision = e.value->>'revision', \
+             uncertain = FALSE, wanted_hash = NULL, wanted_since = NULL, drift_since = NULL FROM ",
+            "($1) AS e WHERE observed.site = e.value->>'site'"
+        );
+        tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).bind(now.0)
+            .execute(conn).await.map(|_| ())?);
+        let detail = format!("{} sites", sites.len());
+        audit(&mut tx, now, by, "adopt", None, Some(&detail)).await?;
+        tx.commit().await
+    }
+
+    /// Forgets sites (by id) that are no longer declared. Posts, revisions and builds stay.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn forget(&self, sites: &[(String, SiteName)]) -> Result<(), StoreError> {
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        for (id, name) in sites {
+            let gone = tx!(&mut tx, conn => sqlx::query(
+                    "UPDATE site SET presence = 'forgotten', hold = NULL, rebuild = NULL, \
+                     approved = NULL, seq = $2 WHERE id = $1 AND presence = 'removed'")
+                .bind(id).bind(stamp.0).execute(conn).await?.rows_affected());
+            if gone == 0 {
+                continue;
+            }
+            tx!(&mut tx, conn => sqlx::query(
+                    "UPDATE observed SET seq = $2, built_hash = NULL, built_spec = NULL, \
+                     built_posts = NULL, built_files = NULL, built_revision = NULL, \
+                     built_at = NULL, uncertain = FALSE, wanted_hash = NULL, wanted_since = NULL, \
+                     drift_since = NULL, failures = 0, stalled = FALSE, broken_hash = NULL \
+                     WHERE site = $1")
+                .bind(id).bind(stamp.0).execute(conn).await.map(|_| ())?);
+            audit(&mut tx, now, &Actor::the_loop(), "forget", Some(name), None).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Notes what sites (by id) want that is not built, or that nothing is wanted any more:
+    /// debounce and `max_wait` count from these times.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn note(&self, notes: &[(String, Option<Wanted>)]) -> Result<(), StoreError> {
+        let rows: Vec<Note> = notes
+            .iter()
+            .map(|(site, wanted)| Note {
+                site: site.clone(),
+                hash: wanted.map(|wanted| wanted.hash.to_string()),
+                since: wanted.map(|wanted| wanted.since.0),
+                drift_since: wanted.map(|wanted| wanted.drift_since.0),
+            })
+            .collect();
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let sql = each!(
+            tx.dialect(),
+            "UPDATE observed SET seq = $2, wanted_hash = e.value->>'hash', \
+             wanted_since = CAST(e.value->>'since' AS BIGINT), \
+             drift_since = CAST(e.value->>'drift_since' AS BIGINT) FROM ",
+            "($1) AS e WHERE observed.site = e.value->>'site'"
+        );
+        tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
+        // Nobody has to be woken: the replicas see the same change, and note the same.
+        tx.commit_silently().await
+    }
+
+    /// Brings stored times that lie in the future back to now: the clock was set back, and what
+    /// was to happen "in ten seconds" would otherwise wait for the old clock to come again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn clock_was_set_back(&self) -> Result<(), StoreError> {
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now: Millis = tx.now().await?;
+        for sql in [
+            "UPDATE observed SET wanted_since = $1, seq = $2 WHERE wanted_since > $1",
+            "UPDATE observed SET drift_since = $1, seq = $2 WHERE drift_since > $1",
+            "UPDATE observed SET failed_at = $1, seq = $2 WHERE failed_at > $1",
+        ] {
+            tx!(&mut tx, conn => sqlx::query(sql).bind(now.0).bind(stamp.0).execute(conn).await.map(|_| ())?);
+        }
+        // A claim keeps its holder's chance to renew it; its deadline keeps its length.
+        tx!(&mut tx, conn => sqlx::query(
+                "UPDATE build SET deadline = deadline - claimed_at + $1, lease_until = $1, \
+                 claimed_at = $1 WHERE ended_at IS NULL AND claimed_at > $1")
+            .bind(now.0).execute(conn).await.map(|_| ())?);
+        tx!(&mut tx, conn => sqlx::query(
+                "UPDATE build SET claimed_at = $1 WHERE hosted = TRUE AND claimed_at > $1")
+            .bind(now.0).execute(conn).await.map(|_| ())?);
+        tx.commit().await
+    }
+}
+
+async fn forgive(tx: &mut Tx, stamp: Stamp, site: &str) -> Result<bool, StoreError> {
+    let forgiven = tx!(tx, conn => sqlx::query(
+            "UPDATE observed SET failures = 0, failed_at = NULL, failed_error = NULL, \
+             failed_after = NULL, stalled = FALSE, broken_hash = NULL, broken_at = NULL, \
+             broken_error = NULL, seq = $2 \
+             WHERE site = $1 AND (failures > 0 OR stalled = TRUE OR broken_hash IS NOT NULL)")
+        .bind(site).bind(stamp.0).execute(conn).await?.rows_affected());
+    Ok(forgiven > 0)
+}

@@ -1,0 +1,341 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, error, info, warn};
+
+use super::estate::Estate;
+use super::explain;
+use crate::builders::{Builders, Job};
+use crate::model::{
+    BuildState, Cause, ContentHash, Decision, Digest, HolderId, Manifest, Outcome, Plan, SiteName,
+    SitePlan, Trigger,
+};
+use crate::plan::show;
+use crate::store::{Claim, ClaimRequest, PartRow, Recorded, Store, StoreError};
+
+/// Calls in the air at once, of one process. More would only queue at the other end.
+const IN_THE_AIR: usize = 64;
+/// Claims held at once by one process: enough to keep the calls going while the next are
+/// claimed, few enough that a process that dies takes little with it.
+const CLAIMED: usize = 512;
+/// Claims made in one transaction.
+const BATCH: usize = 128;
+/// Outcomes stored in one transaction.
+const RECORDS: usize = 512;
+
+/// Fires the builds of plans, and stores what came of them. Decides nothing.
+#[derive(Clone)]
+pub struct Dispatcher {
+    shared: Arc<Shared>,
+    outcomes: mpsc::Sender<(Claim, SiteName, Outcome)>,
+}
+
+struct Shared {
+    store: Store,
+    builders: Builders,
+    holder: HolderId,
+    lease: Duration,
+    air: Semaphore,
+    held: AtomicUsize,
+    tasks: TaskTracker,
+    wake: Arc<Notify>,
+}
+
+/// What became of one build, for whoever waits for it.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The site.
+    pub site: SiteName,
+    /// What came of firing it.
+    pub outcome: Outcome,
+}
+
+impl Dispatcher {
+    /// Starts the task that stores outcomes, and the one that keeps the claims of this process
+    /// alive. `wake` is told after every record; `ended` is told what was recorded.
+    pub fn start(
+        store: Store,
+        builders: Builders,
+        holder: HolderId,
+        lease: Duration,
+        wake: Arc<Notify>,
+        ended: Option<mpsc::UnboundedSender<Ended>>,
+    ) -> Self {
+        let (outcomes, receiver) = mpsc::channel(4 * RECORDS);
+        let shared = Arc::new(Shared {
+            store,
+            builders,
+            holder,
+            lease,
+            air: Semaphore::new(IN_THE_AIR),
+            held: AtomicUsize::new(0),
+            tasks: TaskTracker::new(),
+            wake,
+        });
+        tokio::spawn(record_all(shared.clone(), receiver, ended));
+        tokio::spawn(stay_alive(Arc::downgrade(&shared)));
+        Self { shared, outcomes }
+    }
+
+    /// Who this process is to the others.
+    pub fn holder(&self) -> &HolderId {
+        &self.shared.holder
+    }
+
+    /// Claims the builds of a plan and fires them in the background. Answers how many were
+    /// claimed; the rest is due again in the next plan.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when claims could not be stored: nothing of that batch was fired.
+    pub async fn dispatch(&self, plan: &Plan, estate: &Estate) -> Result<usize, StoreError> {
+        let room = CLAIMED.saturating_sub(self.shared.held.load(Ordering::Relaxed));
+        let due: Vec<(&SitePlan, &Trigger)> = plan
+            .sites
+            .iter()
+            .filter_map(|site| match &site.decision {
+                Decision::Build(trigger) => Some((site, trigger)),
+                _ => None,
+            })
+            .take(room)
+            .collect();
+        let mut claimed = 0;
+        for batch in due.chunks(BATCH) {
+            claimed += self.dispatch_batch(batch, estate).await?;
+        }
+        Ok(claimed)
+    }
+
+    async fn dispatch_batch(
+        &self,
+        batch: &[(&SitePlan, &Trigger)],
+        estate: &Estate,
+    ) -> Result<usize, StoreError> {
+        let shared = &self.shared;
+        let mut requests = Vec::with_capacity(batch.len());
+        let mut jobs = HashMap::with_capacity(batch.len());
+        for (site, trigger) in batch {
+            let Some(details) = estate.details(&site.site) else {
+                continue;
+            };
+            let manifest = explain::manifest(estate, &shared.store, &site.site).await?;
+            let Some(manifest) = manifest.filter(|m| m.fingerprint() == trigger.fingerprint) else {
+                debug!(site.name = %site.site, "content moved on while its build was prepared");
+                continue;
+            };
+            let reason = show::cause(trigger);
+            requests.push(ClaimRequest {
+                site: details.id.clone(),
+                name: site.site.clone(),
+                fence: details.fence,
+                fingerprint: trigger.fingerprint,
+                parts: explain::part_rows(estate, &shared.store, &site.site, &manifest).await?,
+                builder: details.spec.build.kind(),
+                reason: reason.clone(),
+                request: match &trigger.cause {
+                    Cause::Requested(rebuild) => Some(rebuild.clone()),
+                    _ => None,
+                },
+                replaces: trigger.replaces.clone(),
+                timeout: trigger.timeout,
+            });
+            let job = Prepared {
+                site: site.site.clone(),
+                spec: details.spec.clone(),
+                hash: trigger.fingerprint.hash(),
+                reason,
+                clear_cache: trigger.clear_cache,
+                manifest,
+                members: explain::members(estate, &details.spec),
+            };
+            jobs.insert(details.id.clone(), job);
+        }
+        if requests.is_empty() {
+            return Ok(0);
+        }
+        let limits = estate.desired.limits;
+        let budget = estate.desired.budget;
+        let claims = shared
+            .store
+            .claim(&requests, &shared.holder, shared.lease, &limits, budget)
+            .await?;
+        let count = claims.len();
+        shared.held.fetch_add(count, Ordering::Relaxed);
+        for claim in claims {
+            let Some(job) = jobs.remove(claim.site()) else {
+                continue;
+            };
+            let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
+            let span = tracing::info_span!("build", site.name = %job.site, build.id = %claim.build());
+            self.shared.tasks.spawn(
+                async move {
+                    let outcome = fire(&shared, &claim, &job).await;
+                    if outcomes.send((claim, job.site, outcome)).await.is_err() {
+                        error!("nobody stores outcomes any more");
+                    }
+                }
+                .instrument(span),
+            );
+        }
+        Ok(count)
+    }
+
+    /// Waits until everything that was claimed is fired and recorded.
+    pub async fn finish(self) {
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        let shared = self.shared;
+        drop(self.outcomes);
+        while shared.held.load(Ordering::Acquire) > 0 {
+            shared.wake.notified().await;
+        }
+    }
+
+    /// How many builds of this process are claimed and not recorded.
+    pub fn held(&self) -> usize {
+        self.shared.held.load(Ordering::Relaxed)
+    }
+}
+
+/// A job with everything that it borrows.
+struct Prepared {
+    site: SiteName,
+    spec: Arc<crate::model::Spec>,
+    hash: ContentHash,
+    reason: String,
+    clear_cache: bool,
+    manifest: Manifest,
+    members: Vec<explain::Member>,
+}
+
+async fn fire(shared: &Shared, claim: &Claim, job: &Prepared) -> Outcome {
+    let Ok(_permit) = shared.air.acquire().await else {
+        return Outcome::Retry {
+            error: "the process is stopping".to_owned(),
+            after: None,
+        };
+    };
+    info!(
+        site.name = %job.site, build.id = %claim.build(), build.hash = %job.hash,
+        "building {}: {}", job.site, job.reason
+    );
+    shared
+        .builders
+        .start(&Job {
+            site: &job.site,
+            spec: &job.spec,
+            build: claim.build(),
+            hash: &job.hash,
+            reason: &job.reason,
+            clear_cache: job.clear_cache,
+            manifest: &job.manifest,
+            members: &job.members,
+            store: shared.store.reader(),
+        })
+        .await
+}
+
+/// Stores outcomes as they come, as many at a time as there are. A database that is away is
+/// waited for: an outcome that is known is never thrown away.
+async fn record_all(
+    shared: Arc<Shared>,
+    mut outcomes: mpsc::Receiver<(Claim, SiteName, Outcome)>,
+    ended: Option<mpsc::UnboundedSender<Ended>>,
+) {
+    let mut batch = Vec::new();
+    while outcomes.recv_many(&mut batch, RECORDS).await > 0 {
+        let records: Vec<(Claim, Outcome)> = batch
+            .iter()
+            .map(|(claim, _, outcome)| (claim.clone(), outcome.clone()))
+            .collect();
+        let mut pause = Duration::from_millis(100);
+        let recorded = loop {
+            match shared.store.record(&records).await {
+                Ok(recorded) => break recorded,
+                Err(error) => {
+                    warn!(error = %crate::chain(&error), "cannot record builds; trying again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        };
+        for ((claim, site, outcome), recorded) in batch.drain(..).zip(recorded) {
+            tell(&claim, &site, &outcome, recorded);
+            if let Some(ended) = &ended {
+                let _nobody_waits = ended.send(Ended { site, outcome });
+            }
+            shared.held.fetch_sub(1, Ordering::Release);
+        }
+        shared.wake.notify_one();
+    }
+}
+
+/// The one place where the end of a build is logged and counted.
+fn tell(claim: &Claim, site: &SiteName, outcome: &Outcome, recorded: Recorded) {
+    let build = claim.build();
+    if recorded == Recorded::TooLate {
+        warn!(site.name = %site, build.id = %build,
+            "the build of {site} was taken over by somebody else before its end was recorded");
+        return;
+    }
+    let state = match outcome {
+        Outcome::Accepted => BuildState::Accepted,
+        Outcome::Live => BuildState::Live,
+        Outcome::Failed { .. } => BuildState::Failed,
+        Outcome::Unknown { .. } => BuildState::Unknown,
+        Outcome::Retry { .. } | Outcome::Stalled { .. } | Outcome::Moved { .. } => {
+            BuildState::Refused
+        }
+    };
+    metrics::counter!("microblot_builds_total", "outcome" => state.as_str()).increment(1);
+    match outcome {
+        Outcome::Accepted | Outcome::Live => {
+            info!(site.name = %site, build.id = %build, "{site} is {state}");
+        }
+        Outcome::Moved { error } => {
+            info!(site.name = %site, build.id = %build, "{site} is planned again: {error}");
+        }
+        Outcome::Failed { error }
+        | Outcome::Retry { error, .. }
+        | Outcome::Stalled { error }
+        | Outcome::Unknown { error } => {
+            warn!(site.name = %site, build.id = %build, "the build of {site} is {state}: {error}");
+        }
+    }
+}
+
+/// Renews the leases of this process four times as often as they end: one lost heartbeat, or a
+/// database that is slow for a moment, costs no claim.
+async fn stay_alive(shared: std::sync::Weak<Shared>) {
+    loop {
+        let Some(lease) = shared.upgrade().map(|shared| shared.lease) else {
+            return;
+        };
+        tokio::time::sleep(lease / 4).await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        if shared.held.load(Ordering::Relaxed) == 0 {
+            continue;
+        }
+        if let Err(error) = shared.store.renew(&shared.holder, shared.lease).await {
+            warn!(error = %crate::chain(&error), "cannot renew the leases of running builds");
+        }
+    }
+}
+
+/// The parts of a manifest that have to be stored with a claim.
+pub(super) fn rows(manifest: &Manifest, known: impl Fn(&Digest) -> bool) -> Vec<PartRow> {
+    crate::model::Input::ALL
+        .into_iter()
+        .filter(|input| {
+            let part = manifest.part(*input);
+            !part.as_text().is_empty() && !known(&part.digest(*input))
+        })
+        .map(|input| PartRow::new(input, manifest.part(input)))
+        .collect()
+}

@@ -1,0 +1,482 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::model::{
+    Desired, DesiredSite, Digest, Fingerprint, Input, InputProblem, Millis, News, Observed,
+    ObservedSite, Origin, Part, PostsFrom, SiteName, Source, Spec, Target,
+};
+use crate::store::{Delta, FlightRow, Generation, Presence, Publication, Reader, SiteRow, StoreError};
+
+/// Desired and observed state of every site, kept in memory and brought up to date with what
+/// changed: a look at an estate of any size in which nothing changed costs one small query.
+#[derive(Debug, Default)]
+pub struct Estate {
+    /// For the planner.
+    pub desired: Desired,
+    /// For the planner.
+    pub observed: Observed,
+    /// The newest generation.
+    pub generation: Option<Generation>,
+    /// When the next scheduled post is to be published.
+    pub next_post_at: Option<Millis>,
+    /// The time of the last look.
+    pub now: Millis,
+    details: BTreeMap<SiteName, Details>,
+    names: HashMap<String, SiteName>,
+    flying: BTreeSet<SiteName>,
+    cursor: i64,
+}
+
+/// What is known of a site beyond what decisions need.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// Its id, which a rename keeps.
+    pub id: String,
+    /// Its settings.
+    pub spec: Arc<Spec>,
+    /// The same as they are stored.
+    pub spec_text: String,
+    /// Who declares it.
+    pub origin: Origin,
+    /// The line of `sites.toml` that declares it.
+    pub source: Option<Source>,
+    /// The digest of its files, or why they could not be read.
+    pub files: Option<Result<Digest, String>>,
+    /// The code revision that it was published with.
+    pub revision: Option<String>,
+    /// The fence of its last claim.
+    pub fence: i64,
+    spec_digest: Digest,
+    posts: Digest,
+    posts_version: i64,
+    declared: bool,
+}
+
+/// Digests of posts that were taken anew: site id, the version they are of, and the digest.
+pub type FreshPosts = Vec<(String, i64, Digest)>;
+
+impl Estate {
+    /// Reads what changed since the last look. Answers the digests of posts that had to be taken
+    /// anew; keeping them saves the next reader the work.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be read: then the estate is as it was.
+    pub async fn refresh(&mut self, reader: &Reader) -> Result<FreshPosts, StoreError> {
+        let delta = reader.estate_since(self.cursor).await?;
+        let mut fresh = FreshPosts::new();
+        let mut posts = HashMap::new();
+        for row in &delta.sites {
+            if row.posts.is_some() || row.posts_version == 0 || row.presence == Presence::Forgotten
+            {
+                continue;
+            }
+            let known = self.names.get(&row.id).and_then(|name| self.details.get(name));
+            match known {
+                Some(known) if known.posts_version == row.posts_version => {
+                    posts.insert(row.id.clone(), (known.posts_version, known.posts));
+                }
+                _ => {
+                    let (version, part) = reader.posts_part(&row.id).await?;
+                    let digest = part.digest(Input::Posts);
+                    posts.insert(row.id.clone(), (version, digest));
+                    fresh.push((row.id.clone(), version, digest));
+                }
+            }
+        }
+        self.apply(delta, &posts)?;
+        Ok(fresh)
+    }
+
+    /// The whole state again, as after a start.
+    pub fn forget_everything(&mut self) {
+        *self = Self {
+            desired: Desired {
+                explicit: self.desired.explicit,
+                only: self.desired.only.take(),
+                ..Desired::default()
+            },
+            ..Self::default()
+        };
+    }
+
+    /// What is known of a site.
+    pub fn details(&self, name: &SiteName) -> Option<&Details> {
+        self.details.get(name)
+    }
+
+    /// What is known of every site.
+    pub fn all_details(&self) -> &BTreeMap<SiteName, Details> {
+        &self.details
+    }
+
+    /// What `sites.toml` says besides sites, as last published.
+    pub fn settings(&self) -> Settings {
+        self.generation
+            .as_ref()
+            .map(|generation| generation.settings.clone())
+            .unwrap_or_default()
+    }
+
+    /// Shows what publishing would lead to, without publishing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] when a spec is not what this version writes.
+    pub fn overlay(&mut self, publication: &Publication) -> Result<(), StoreError> {
+        let mut touched = BTreeSet::new();
+        for (id, name) in &publication.renamed {
+            let Some(old) = self.names.get(id).cloned() else {
+                continue;
+            };
+            if let Some(details) = self.details.remove(&old) {
+                self.details.insert(name.clone(), details);
+                self.names.insert(id.clone(), name.clone());
+            }
+            if let Some(mut site) = self.desired.sites.remove(&old) {
+                site.news = Some(News::Renamed { from: old.clone() });
+                self.desired.sites.insert(name.clone(), site);
+            }
+            if let Some(seen) = self.observed.sites.remove(&old) {
+                self.observed.sites.insert(name.clone(), seen);
+            }
+            touched.insert(name.clone());
+        }
+        for change in &publication.changed {
+            let spec: Spec = serde_json::from_str(&change.spec)
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let known = self.details.get(&change.name);
+            let adopted = known.is_some_and(|known| known.origin == Origin::Chat);
+            let details = Details {
+                id: known.map_or_else(String::new, |known| known.id.clone()),
+                spec_digest: spec.part().digest(Input::Spec),
+                spec: Arc::new(spec),
+                spec_text: change.spec.clone(),
+                origin: Origin::File,
+                source: Some(Source { line: change.line }),
+                files: match (&change.files_digest, &change.files_problem) {
+                    (_, Some(problem)) => Some(Err(problem.clone())),
+                    (Some(digest), None) => digest.parse().ok().map(Ok),
+                    (None, None) => None,
+                },
+                revision: change.revision.clone(),
+                fence: known.map_or(0, |known| known.fence),
+                posts: known.map_or_else(empty_posts, |known| known.posts),
+                posts_version: known.map_or(0, |known| known.posts_version),
+                declared: true,
+            };
+            self.details.insert(change.name.clone(), details);
+            if change.forgive
+                && let Some(seen) = self.observed.sites.get_mut(&change.name)
+            {
+                seen.trouble = None;
+            }
+            touched.insert(change.name.clone());
+            if adopted {
+                let site = self.desired.sites.get_mut(&change.name);
+                if let Some(site) = site {
+                    site.news = Some(News::Adopted);
+                }
+            }
+        }
+        for id in &publication.removed {
+            if let Some(name) = self.names.get(id).cloned() {
+                if let Some(details) = self.details.get_mut(&name) {
+                    details.declared = false;
+                }
+                touched.insert(name);
+            }
+        }
+        self.desired.limits = publication.settings.limits;
+        self.desired.budget = publication.settings.budget;
+        self.assemble(&touched, true);
+        Ok(())
+    }
+
+    fn apply(
+        &mut self,
+        delta: Delta,
+        posts: &HashMap<String, (i64, Digest)>,
+    ) -> Result<(), StoreError> {
+        let mut touched = BTreeSet::new();
+        let mut members_changed = false;
+        for row in delta.sites {
+            if let Some(old) = self.names.get(&row.id)
+                && *old != row.name
+            {
+                // Renamed by another process: it comes back below under its new name.
+                let old = old.clone();
+                self.drop_site(&old);
+                members_changed = true;
+            }
+            if row.presence == Presence::Forgotten {
+                if self.details.contains_key(&row.name) {
+                    self.drop_site(&row.name);
+                    members_changed = true;
+                }
+                continue;
+            }
+            members_changed |= self.take(&row, posts)?;
+            touched.insert(row.name);
+        }
+        if self.generation != delta.generation {
+            let settings = delta
+                .generation
+                .as_ref()
+                .map(|generation| generation.settings.clone())
+                .unwrap_or_default();
+            self.desired.limits = settings.limits;
+            self.desired.budget = settings.budget;
+            self.generation = delta.generation;
+        }
+        self.assemble(&touched, members_changed);
+        self.land_and_fly(delta.flights);
+        self.observed.account = delta.account;
+        self.next_post_at = delta.next_post_at;
+        self.cursor = delta.cursor;
+        self.now = delta.now;
+        Ok(())
+    }
+
+    /// Takes a row over. Answers whether an aggregate could see the difference.
+    fn take(
+        &mut self,
+        row: &SiteRow,
+        posts: &HashMap<String, (i64, Digest)>,
+    ) -> Result<bool, StoreError> {
+        let known = self.details.get(&row.name);
+        let (posts_version, posts) = match (row.posts, posts.get(&row.id)) {
+            (Some(digest), _) => (row.posts_version, digest),
+            (None, Some(taken)) => *taken,
+            (None, None) => (row.posts_version, empty_posts()),
+        };
+        let declared = row.presence == Presence::Declared;
+        let (spec, spec_digest) = match known {
+            Some(known) if known.spec_text == row.spec => (known.spec.clone(), known.spec_digest),
+            _ => {
+                let spec: Spec = serde_json::from_str(&row.spec)
+                    .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+                let digest = spec.part().digest(Input::Spec);
+                (Arc::new(spec), digest)
+            }
+        };
+        let visible = known.is_none_or(|known| {
+            known.posts != posts || known.declared != declared || !Arc::ptr_eq(&known.spec, &spec)
+        });
+        let details = Details {
+            id: row.id.clone(),
+            spec,
+            spec_text: row.spec.clone(),
+            origin: row.origin,
+            source: row.source,
+            files: row.files.clone(),
+            revision: row.revision.clone(),
+            fence: row.fence,
+            spec_digest,
+            posts,
+            posts_version,
+            declared,
+        };
+        self.names.insert(row.id.clone(), row.name.clone());
+        self.details.insert(row.name.clone(), details);
+        let desired = self.desired.sites.entry(row.name.clone());
+        let desired = desired.or_insert_with(|| DesiredSite {
+            origin: row.origin,
+            source: row.source,
+            target: None,
+            timing: Default::default(),
+            builder: crate::model::BuilderKind::Render,
+            hold: None,
+            rebuild: None,
+            approved: None,
+            news: None,
+        });
+        desired.hold = row.hold.clone();
+        desired.rebuild = row.rebuild.clone();
+        desired.approved = row.approved;
+        desired.news = None;
+        let seen = self.observed.sites.entry(row.name.clone()).or_default();
+        *seen = ObservedSite {
+            built: row.built.clone(),
+            uncertain: row.uncertain,
+            wanted: row.wanted,
+            flight: seen.flight.take(),
+            trouble: row.trouble.clone(),
+            broken: row.broken.clone(),
+        };
+        Ok(visible)
+    }
+
+    fn drop_site(&mut self, name: &SiteName) {
+        if let Some(details) = self.details.remove(name) {
+            self.names.remove(&details.id);
+        }
+        self.desired.sites.remove(name);
+        self.observed.sites.remove(name);
+        self.flying.remove(name);
+    }
+
+    fn land_and_fly(&mut self, flights: Vec<FlightRow>) {
+        for name in std::mem::take(&mut self.flying) {
+            if let Some(seen) = self.observed.sites.get_mut(&name) {
+                seen.flight = None;
+            }
+        }
+        for FlightRow { site, flight } in flights {
+            if let Some(name) = self.names.get(&site)
+                && let Some(seen) = self.observed.sites.get_mut(name)
+            {
+                self.flying.insert(name.clone());
+                seen.flight = Some(flight);
+            }
+        }
+    }
+
+    /// Computes the targets of the touched sites, and of the aggregates if a member changed.
+    fn assemble(&mut self, touched: &BTreeSet<SiteName>, members_changed: bool) {
+        let mut names: Vec<SiteName> = touched.iter().cloned().collect();
+        if members_changed {
+            names.extend(
+                self.details
+                    .iter()
+                    .filter(|(name, details)| {
+                        details.spec.posts.is_aggregate() && !touched.contains(*name)
+                    })
+                    .map(|(name, _)| name.clone()),
+            );
+        }
+        let mut everybody = HashMap::new();
+        for name in names {
+            let Some(details) = self.details.get(&name) else {
+                continue;
+            };
+            let posts = match &details.spec.posts {
+                PostsFrom::Own => details.posts,
+                PostsFrom::None => empty_posts(),
+                // The same for all sites of one kind of builder: taken once, however many ask.
+                PostsFrom::All => *everybody
+                    .entry(details.spec.build.kind())
+                    .or_insert_with(|| self.members_part(&details.spec).digest(Input::Posts)),
+                PostsFrom::Sites(_) => self.members_part(&details.spec).digest(Input::Posts),
+            };
+            let target = details.declared.then(|| details.target(posts));
+            let site = DesiredSite {
+                origin: details.origin,
+                source: details.source,
+                target,
+                timing: details.spec.timing,
+                builder: details.spec.build.kind(),
+                hold: None,
+                rebuild: None,
+                approved: None,
+                news: None,
+            };
+            match self.desired.sites.get_mut(&name) {
+                Some(known) => {
+                    *known = DesiredSite {
+                        hold: known.hold.take(),
+                        rebuild: known.rebuild.take(),
+                        approved: known.approved,
+                        news: known.news.take(),
+                        ..site
+                    };
+                }
+                None => {
+                    self.desired.sites.insert(name, site);
+                }
+            }
+        }
+    }
+
+    /// The members whose posts a site shows: every site, or those it names.
+    pub fn members(&self, spec: &Spec) -> Vec<(&SiteName, &Details)> {
+        let declared = |(_, details): &(&SiteName, &Details)| details.declared;
+        match &spec.posts {
+            PostsFrom::All => self.details.iter().filter(declared).collect(),
+            PostsFrom::Sites(names) => names
+                .iter()
+                .filter_map(|name| self.details.get_key_value(name))
+                .filter(declared)
+                .collect(),
+            PostsFrom::Own | PostsFrom::None => Vec::new(),
+        }
+    }
+
+    /// The posts part of an aggregate: a line per member, by its address.
+    ///
+    /// A member's title and address are in it, since they are shown beside its posts, and its
+    /// name is not, so that a rename rebuilds nothing. A member without anything to show is left
+    /// out. The built-in renderer also shows what a member keeps in files, found by its globs.
+    pub fn members_part(&self, spec: &Spec) -> Part {
+        let rendered = matches!(spec.build, crate::model::BuilderSpec::Render { .. });
+        let empty = empty_posts();
+        Part::from_items(
+            self.members(spec)
+                .into_iter()
+                .filter(|(_, member)| {
+                    member.posts != empty || (rendered && !member.spec.files.is_empty())
+                })
+                .map(|(_, member)| {
+                    let title = serde_json::Value::from(member.spec.title.as_str());
+                    let mut value = format!("{title} {}", member.posts);
+                    if rendered && !member.spec.files.is_empty() {
+                        value.push(' ');
+                        value.push_str(&serde_json::json!(member.spec.files).to_string());
+                    }
+                    (member.spec.url.clone(), value)
+                }),
+        )
+    }
+}
+
+impl Details {
+    /// Whether it is wanted; otherwise it is to be forgotten.
+    pub fn is_declared(&self) -> bool {
+        self.declared
+    }
+
+    /// The digest of the site's own posts.
+    pub fn own_posts(&self) -> Digest {
+        self.posts
+    }
+
+    /// The part that the code revision makes.
+    pub fn revision_part(&self) -> Part {
+        match &self.revision {
+            Some(revision) if self.spec.revision => Part::from_items([("revision", revision)]),
+            _ => Part::default(),
+        }
+    }
+
+    fn target(&self, posts: Digest) -> Result<Target, InputProblem> {
+        if self.spec.revision && self.revision.is_none() {
+            return Err(InputProblem {
+                message: "the site depends on the code revision (`revision = true`), and it is \
+                          not known; set MICROBLOT_REVISION"
+                    .to_owned(),
+            });
+        }
+        let files = match &self.files {
+            Some(Ok(digest)) => *digest,
+            Some(Err(problem)) => {
+                return Err(InputProblem {
+                    message: problem.clone(),
+                });
+            }
+            None => Part::default().digest(Input::Files),
+        };
+        let fingerprint = Fingerprint {
+            spec: self.spec_digest,
+            posts,
+            files,
+            revision: self.revision_part().digest(Input::Revision),
+        };
+        Ok(Target::from(fingerprint))
+    }
+}
+
+/// The digest of no posts at all.
+pub fn empty_posts() -> Digest {
+    Part::default().digest(Input::Posts)
+}

@@ -1,0 +1,127 @@
+use std::time::Duration;
+
+use tracing::info;
+
+use super::dispatch::Dispatcher;
+use super::estate::Estate;
+use crate::model::{Attention, BuildState, Decision, Plan, SiteName, Wait, Wanted};
+use crate::plan::plan;
+use crate::store::{Store, StoreError};
+
+/// What one look at the whole estate came to.
+#[derive(Debug)]
+pub struct Tick {
+    /// What was decided, and what was done.
+    pub plan: Plan,
+    /// Builds that were claimed.
+    pub claimed: usize,
+}
+
+/// One look: read what changed, decide, note, forget, claim and fire.
+///
+/// 1. Publish posts whose time has come; read what changed since the last look.
+/// 2. Plan. From here on nothing is decided any more.
+/// 3. Note since when sites want what they want: debounce counts from there.
+/// 4. Forget what is no longer declared.
+/// 5. Claim and fire what is due. A process that dies before a claim has done nothing; one that
+///    dies after it leaves a claim that others take over.
+///
+/// # Errors
+///
+/// [`StoreError`] when the database cannot be read or written: the next tick starts again.
+pub async fn tick(
+    estate: &mut Estate,
+    store: &Store,
+    dispatcher: &Dispatcher,
+) -> Result<Tick, StoreError> {
+    let fresh = look(estate, store).await?;
+    if !fresh.is_empty() {
+        store.keep_posts_digests(&fresh).await?;
+    }
+    spare_own_claims(estate, dispatcher);
+    let plan = plan(&estate.desired, &estate.observed, estate.now);
+    let notes = notes(&plan, estate);
+    if !notes.is_empty() {
+        store.note(&notes).await?;
+    }
+    let forgotten: Vec<(String, SiteName)> = plan
+        .sites
+        .iter()
+        .filter(|site| site.decision == Decision::Forget)
+        .filter_map(|site| Some((estate.details(&site.site)?.id.clone(), site.site.clone())))
+        .collect();
+    if !forgotten.is_empty() {
+        store.forget(&forgotten).await?;
+        info!(sites = forgotten.len(), "forgot sites that are no longer declared");
+    }
+    let claimed = dispatcher.dispatch(&plan, estate).await?;
+    Ok(Tick { plan, claimed })
+}
+
+async fn look(
+    estate: &mut Estate,
+    store: &Store,
+) -> Result<super::estate::FreshPosts, StoreError> {
+    let fresh = estate.refresh(store).await?;
+    if estate.next_post_at.is_some_and(|at| at <= estate.now) {
+        let published = store.publish_due_posts().await?;
+        info!(posts = published, "published posts whose time had come");
+        return estate.refresh(store).await;
+    }
+    Ok(fresh)
+}
+
+/// A claim of this very process is alive whatever the clock says: nobody is nearer to it.
+fn spare_own_claims(estate: &mut Estate, dispatcher: &Dispatcher) {
+    let now = estate.now;
+    for seen in estate.observed.sites.values_mut() {
+        if let Some(flight) = &mut seen.flight
+            && flight.holder == *dispatcher.holder()
+            && flight.state == BuildState::Claimed
+            && dispatcher.held() > 0
+        {
+            flight.lease_until = flight.lease_until.max(now.plus(Duration::from_secs(1)));
+        }
+    }
+}
+
+/// What has to be stored about waiting sites, and about those that want nothing any more.
+fn notes(plan: &Plan, estate: &Estate) -> Vec<(String, Option<Wanted>)> {
+    plan.sites
+        .iter()
+        .filter_map(|site| {
+            let noted = estate.observed.sites.get(&site.site)?.wanted;
+            let wanted = match (&site.decision, site.wanted) {
+                // It is fired now, and nothing is left to wait for.
+                (Decision::Build(_) | Decision::Forget, _) => return None,
+                // The content may be what is being built: the record of that build says.
+                (
+                    Decision::Wait {
+                        why: Wait::InFlight { stale: false, .. },
+                        ..
+                    },
+                    _,
+                ) => return None,
+                (Decision::Unchanged, _) => None,
+                (Decision::Attention(Attention::Unreadable(_)), _) | (_, None) => return None,
+                (_, Some(hash)) => Some(match noted {
+                    Some(noted) if noted.hash == hash => noted,
+                    Some(noted) => Wanted {
+                        hash,
+                        since: plan.now,
+                        drift_since: noted.drift_since,
+                    },
+                    None => Wanted {
+                        hash,
+                        since: plan.now,
+                        drift_since: plan.now,
+                    },
+                }),
+            };
+            if wanted == noted {
+                return None;
+            }
+            Some((estate.details(&site.site)?.id.clone(), wanted))
+        })
+        .collect()
+}

@@ -1,4 +1,5 @@
 //! The harness itself: what the other tests rely on.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
 

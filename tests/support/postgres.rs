@@ -15,7 +15,7 @@ use super::guard::Guard;
 use super::ports;
 
 const MISSING: &str = "\
-no PostgreSQL server binaries (initdb, pg_ctl) in PATH or /usr/lib/postgresql/*/bin.
+no PostgreSQL server programs (initdb, pg_ctl) in PATH or where Debian and Homebrew put them.
 Run `scripts/install-postgres`, or name a server in TEST_DATABASE_URL.";
 
 /// Ends the server at once, whether or not it is running, and removes its folder `$1`.
@@ -213,15 +213,18 @@ impl Server {
     }
 }
 
-/// The folder of the server's programs: of those in PATH, or else the newest that is installed.
+/// The folder of the server's programs: of those in PATH, or else the newest that Debian or
+/// Homebrew has installed beside it.
 fn binaries() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut installed: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+    let mut installed: Vec<_> = ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"]
         .into_iter()
+        .flat_map(fs::read_dir)
         .flatten()
         .filter_map(|entry| {
             let path = entry.ok()?.path();
-            let version: u32 = path.file_name()?.to_str()?.parse().ok()?;
+            let name = path.file_name()?.to_str()?;
+            let version: u32 = name.trim_start_matches("postgresql@").parse().ok()?;
             Some((version, path.join("bin")))
         })
         .collect();

@@ -69,6 +69,7 @@ async fn a_build_is_fired_with_everything_that_finds_it_again() {
     let [call] = &hooks.calls()[..] else {
         panic!("one call")
     };
+    assert_eq!(call.method, "POST");
     assert_eq!(
         call.parameter("trigger_title"),
         Some("microblot 0199a2: posts changed")

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
+use axum::routing::any;
 use axum::serve::ListenerExt as _;
 use tokio::runtime::Runtime;
 
@@ -52,6 +52,8 @@ pub enum Answer {
 pub struct Call {
     /// The name that the test gave the hook.
     pub hook: String,
+    /// How; every method counts as a call, so that a followed redirect is seen.
+    pub method: Method,
     /// The query, decoded, in order.
     pub query: Vec<(String, String)>,
     /// The headers.
@@ -156,7 +158,7 @@ impl HookServer {
         let address = listener.local_addr().unwrap();
         let shared = Arc::<Shared>::default();
         let router = Router::new()
-            .route("/build_hooks/{secret}", post(call))
+            .route("/build_hooks/{secret}", any(call))
             .with_state(Arc::clone(&shared));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -267,6 +269,7 @@ impl Drop for HookServer {
 
 async fn call(
     State(shared): State<Arc<Shared>>,
+    method: Method,
     Path(secret): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
     headers: HeaderMap,
@@ -281,6 +284,7 @@ async fn call(
         hooks.looked_at.push(false);
         hooks.calls.push(Call {
             hook,
+            method,
             query,
             headers,
             body,

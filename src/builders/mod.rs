@@ -1,0 +1,3 @@
+//! What builds a site.
+
+pub mod render;

@@ -1,11 +1,17 @@
 //! Microblot decides which static sites need a build, fires exactly those, once, and says why.
 
 pub mod builders;
+pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod feeds;
+pub mod inputs;
+pub mod markdown;
 pub mod model;
 pub mod plan;
 pub mod store;
+pub mod watch;
+pub mod web;
 
 use std::error::Error;
 

@@ -1,1 +1,8 @@
-fn main() {}
+//! The `microblot` program.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    microblot::cli::main().await
+}

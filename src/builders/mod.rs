@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod netlify;
+pub mod render;
 mod trigger;
 
 use std::path::PathBuf;

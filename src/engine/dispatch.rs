@@ -122,7 +122,7 @@ impl Dispatcher {
             let Some(details) = estate.details(&site.site) else {
                 continue;
             };
-            let manifest = explain::manifest(estate, &shared.store, &site.site).await?;
+            let manifest = explain::manifest(estate, Some(&shared.store), &site.site).await?;
             let Some(manifest) = manifest.filter(|m| m.fingerprint() == trigger.fingerprint) else {
                 debug!(site.name = %site.site, "content moved on while its build was prepared");
                 continue;
@@ -150,7 +150,7 @@ impl Dispatcher {
                 reason,
                 clear_cache: trigger.clear_cache,
                 manifest,
-                members: explain::members(estate, &details.spec),
+                members: explain::members(estate, &site.site, &details.spec),
             };
             jobs.insert(details.id.clone(), job);
         }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::model::{
-    Desired, DesiredSite, Digest, Fingerprint, Input, InputProblem, Millis, News, Observed,
+    Desired, DesiredSite, Digest, Fingerprint, Flight, Input, InputProblem, Millis, News, Observed,
     ObservedSite, Origin, Part, PostsFrom, SiteName, Source, Spec, Target,
 };
 use crate::store::{Delta, FlightRow, Generation, Presence, Publication, Reader, SiteRow, StoreError};
@@ -25,6 +25,7 @@ pub struct Estate {
     details: BTreeMap<SiteName, Details>,
     names: HashMap<String, SiteName>,
     flying: BTreeSet<SiteName>,
+    parts: HashMap<Digest, Arc<Part>>,
     cursor: i64,
 }
 
@@ -97,8 +98,30 @@ impl Estate {
                 only: self.desired.only.take(),
                 ..Desired::default()
             },
+            parts: std::mem::take(&mut self.parts),
             ..Self::default()
         };
+    }
+
+    /// Keeps the file parts of this machine at hand, instead of reading them from the database.
+    pub fn keep_files(&mut self, parts: &HashMap<Digest, Arc<Part>>) {
+        self.parts = parts.clone();
+    }
+
+    /// A file part of this machine.
+    pub fn files_part(&self, digest: &Digest) -> Option<&Part> {
+        self.parts.get(digest).map(Arc::as_ref)
+    }
+
+    /// Lets `change` look at every build in flight.
+    pub fn each_flight(&mut self, mut change: impl FnMut(&mut Flight)) {
+        for name in &self.flying {
+            if let Some(seen) = self.observed.sites.get_mut(name)
+                && let Some(flight) = &mut seen.flight
+            {
+                change(flight);
+            }
+        }
     }
 
     /// What is known of a site.

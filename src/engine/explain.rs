@@ -13,6 +13,8 @@ use crate::store::{PartRow, Reader, StoreError};
 pub struct Member {
     /// Its id in the store.
     pub id: String,
+    /// Whether it is the very site that shows it.
+    pub is_self: bool,
     /// What people call it.
     pub title: String,
     /// Where it is published.
@@ -24,12 +26,13 @@ pub struct Member {
 }
 
 /// The members of a site that shows the posts of others, in the order of their names.
-pub fn members(estate: &Estate, spec: &Spec) -> Vec<Member> {
+pub fn members(estate: &Estate, name: &SiteName, spec: &Spec) -> Vec<Member> {
     estate
         .members(spec)
         .into_iter()
-        .map(|(_, member)| Member {
+        .map(|(member_name, member)| Member {
             id: member.id.clone(),
+            is_self: member_name == name,
             title: member.spec.title.clone(),
             url: member.spec.url.clone(),
             globs: member.spec.files.clone(),
@@ -39,14 +42,14 @@ pub fn members(estate: &Estate, spec: &Spec) -> Vec<Member> {
 }
 
 /// The manifest of what a site should be built from now. `None`: it is not known, or an input
-/// could not be read.
+/// could not be read. Without a reader there is no database yet, and no post.
 ///
 /// # Errors
 ///
 /// [`StoreError`] when the database cannot be read.
 pub async fn manifest(
     estate: &Estate,
-    reader: &Reader,
+    reader: Option<&Reader>,
     name: &SiteName,
 ) -> Result<Option<Manifest>, StoreError> {
     let Some(details) = estate.details(name) else {
@@ -58,9 +61,10 @@ pub async fn manifest(
     Ok(Some(Manifest {
         spec: details.spec.part(),
         posts: match &details.spec.posts {
-            PostsFrom::Own if details.own_posts() != empty_posts() => {
-                reader.posts_part(&details.id).await?.1
-            }
+            PostsFrom::Own if details.own_posts() != empty_posts() => match reader {
+                Some(reader) => reader.posts_part(&details.id).await?.1,
+                None => Part::default(),
+            },
             PostsFrom::Own | PostsFrom::None => Part::default(),
             PostsFrom::All | PostsFrom::Sites(_) => estate.members_part(&details.spec),
         },
@@ -71,7 +75,7 @@ pub async fn manifest(
 
 async fn files(
     estate: &Estate,
-    reader: &Reader,
+    reader: Option<&Reader>,
     details: &Details,
 ) -> Result<Option<Part>, StoreError> {
     match &details.files {
@@ -84,7 +88,10 @@ async fn files(
             if *digest == Part::default().digest(Input::Files) {
                 return Ok(Some(Part::default()));
             }
-            Ok(reader.parts(&[*digest]).await?.remove(digest))
+            match reader {
+                Some(reader) => Ok(reader.parts(&[*digest]).await?.remove(digest)),
+                None => Ok(None),
+            }
         }
     }
 }
@@ -105,7 +112,7 @@ pub async fn part_rows(
     let Some(details) = estate.details(name) else {
         return Ok(rows);
     };
-    let members: Vec<Member> = members(estate, &details.spec)
+    let members: Vec<Member> = members(estate, name, &details.spec)
         .into_iter()
         .filter(|member| member.posts != empty_posts())
         .collect();
@@ -127,7 +134,7 @@ pub async fn part_rows(
 /// [`StoreError`] when the database cannot be read.
 pub async fn explanations(
     estate: &Estate,
-    reader: &Reader,
+    reader: Option<&Reader>,
     plan: &Plan,
 ) -> Result<BTreeMap<SiteName, Explanation>, StoreError> {
     let mut explanations = BTreeMap::new();
@@ -138,9 +145,9 @@ pub async fn explanations(
         let Some(wanted) = manifest(estate, reader, &site.site).await? else {
             continue;
         };
-        let last = match &site.built {
-            Some(hash) => reader.manifest(hash).await?,
-            None => None,
+        let last = match (&site.built, reader) {
+            (Some(hash), Some(reader)) => reader.manifest(hash).await?,
+            _ => None,
         };
         explanations.insert(site.site.clone(), explain(last.as_ref(), &wanted));
     }

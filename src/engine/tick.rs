@@ -73,16 +73,15 @@ async fn look(
 
 /// A claim of this very process is alive whatever the clock says: nobody is nearer to it.
 fn spare_own_claims(estate: &mut Estate, dispatcher: &Dispatcher) {
-    let now = estate.now;
-    for seen in estate.observed.sites.values_mut() {
-        if let Some(flight) = &mut seen.flight
-            && flight.holder == *dispatcher.holder()
-            && flight.state == BuildState::Claimed
-            && dispatcher.held() > 0
-        {
-            flight.lease_until = flight.lease_until.max(now.plus(Duration::from_secs(1)));
-        }
+    let soon = estate.now.plus(Duration::from_secs(1));
+    if dispatcher.held() == 0 {
+        return;
     }
+    estate.each_flight(|flight| {
+        if flight.holder == *dispatcher.holder() && flight.state == BuildState::Claimed {
+            flight.lease_until = flight.lease_until.max(soon);
+        }
+    });
 }
 
 /// What has to be stored about waiting sites, and about those that want nothing any more.

@@ -195,6 +195,14 @@ impl Door {
 }
 
 impl Actor {
+    /// Whoever edited `sites.toml`.
+    pub fn the_file() -> Self {
+        Self {
+            name: "sites.toml".to_owned(),
+            door: Door::File,
+        }
+    }
+
     /// Microblot itself.
     pub fn the_loop() -> Self {
         Self {

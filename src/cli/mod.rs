@@ -1,0 +1,230 @@
+//! The command line. Each command is a thin call of what the other modules do, and says what came
+//! of it: data on standard output, everything else on standard error.
+
+mod args;
+mod check;
+mod export;
+mod init;
+mod post;
+mod reconcile;
+mod serve;
+mod site;
+mod status;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command, Global, Log};
+use crate::config;
+use crate::engine::estate::Estate;
+use crate::engine::workspace::Workspace;
+use crate::model::{Actor, Door, SiteName};
+use crate::store::{Address, Presence, SiteRow, Store, StoreError};
+use terminal::Terminal;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Whoever asked can do something about it.
+    #[error("{0}")]
+    Usage(String),
+    /// Already told, with everything that is to say.
+    #[error("")]
+    Told,
+    #[error("{0}")]
+    Config(#[from] config::ReadError),
+    #[error("the estate cannot be read")]
+    Workspace(#[from] crate::engine::workspace::Problem),
+    #[error(transparent)]
+    Publish(#[from] crate::engine::publish::PublishRefused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Client(#[from] crate::builders::http::ClientError),
+    #[error("{0}")]
+    Io(String, #[source] std::io::Error),
+}
+
+/// What every command works with.
+struct Context {
+    global: Global,
+    out: Terminal,
+}
+
+/// Runs the program: parses the arguments, runs the command, and prints its error, once.
+pub async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let out = Terminal::new(cli.global.color);
+    log(&cli.global, &out, matches!(cli.command, Command::Serve));
+    let context = Context {
+        global: cli.global,
+        out,
+    };
+    match context.run(cli.command).await {
+        Ok(code) => code,
+        Err(Failure::Told) => ExitCode::from(1),
+        Err(error) => {
+            context.out.error(&error);
+            ExitCode::from(1)
+        }
+    }
+}
+
+impl Context {
+    async fn run(&self, command: Command) -> Result<ExitCode, Failure> {
+        let done = |()| ExitCode::SUCCESS;
+        match command {
+            Command::Init { dir } => init::init(self, &dir).map(done),
+            Command::Check { json } => check::check(self, json).await.map(done),
+            Command::Reconcile(options) => reconcile::reconcile(self, &options).await,
+            Command::Serve => serve::serve(self).await.map(done),
+            Command::Status { site, json } => status::status(self, site.as_ref(), json).await,
+            Command::History { site, limit, json } => {
+                status::history(self, &site, limit, json).await.map(done)
+            }
+            Command::Rebuild { site, clear_cache } => {
+                site::rebuild(self, &site, clear_cache).await.map(done)
+            }
+            Command::Resume { site } => site::resume(self, &site).await.map(done),
+            Command::Pause {
+                site,
+                duration,
+                because,
+            } => site::pause(self, &site, duration.as_deref(), because).await.map(done),
+            Command::Adopt { sites, json } => site::adopt(self, &sites, json).await.map(done),
+            Command::Export { json } => export::export(self, json).await.map(done),
+            Command::New(options) => post::new(self, options).await.map(done),
+            Command::Edit(options) => post::edit(self, options).await.map(done),
+            Command::Delete { id, json } => post::delete(self, &id, json).await.map(done),
+            Command::List { site, limit, json } => {
+                post::list(self, site, limit, json).await.map(done)
+            }
+            Command::Schema => {
+                self.out.json(&config::schema());
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "microblot", &mut script);
+                self.out.data(&String::from_utf8_lossy(&script));
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+
+    fn address(&self) -> Result<Address, Failure> {
+        Ok(match &self.global.database_url {
+            Some(url) if !url.is_empty() => Address::parse(url)?,
+            _ => Address::Sqlite(self.workspace().root().join("microblot.db")),
+        })
+    }
+
+    fn workspace(&self) -> Workspace {
+        Workspace::new(&self.global.config, revision())
+    }
+
+    async fn store(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.address()?).await?)
+    }
+
+    /// Who is at the keyboard, for the audit trail.
+    fn actor(&self) -> Actor {
+        let name = ["USER", "LOGNAME", "USERNAME"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+        Actor {
+            name: name.unwrap_or_else(|| "somebody".to_owned()),
+            door: Door::Cli,
+        }
+    }
+
+    /// A site by its name, or an error that says which there are.
+    async fn site(&self, store: &Store, name: &SiteName) -> Result<SiteRow, Failure> {
+        match store.site(name).await? {
+            Some(site) if site.presence == Presence::Declared => Ok(site),
+            _ => Err(self.unknown_site(store, name).await?),
+        }
+    }
+
+    async fn unknown_site(&self, store: &Store, name: &SiteName) -> Result<Failure, Failure> {
+        let mut estate = Estate::default();
+        estate.refresh(store).await?;
+        let names: Vec<&str> = estate.desired.sites.keys().map(SiteName::as_str).collect();
+        Ok(Failure::Usage(no_such_site(name, &names)))
+    }
+}
+
+/// Says which site may have been meant.
+fn no_such_site(name: &SiteName, names: &[&str]) -> String {
+    let near = names
+        .iter()
+        .map(|known| (strsim::jaro_winkler(known, name.as_str()), known))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((_, known)) => format!("there is no site called {name}; did you mean {known}?"),
+        None if names.is_empty() => format!(
+            "there is no site called {name}: no site is published yet; \
+             `microblot reconcile` publishes sites.toml"
+        ),
+        None => format!("there is no site called {name}; `microblot status` lists the sites"),
+    }
+}
+
+/// The deployed code revision: given, or found where hosting platforms put it.
+fn revision() -> Option<String> {
+    [
+        "MICROBLOT_REVISION",
+        "SOURCE_VERSION",
+        "HEROKU_SLUG_COMMIT",
+        "GITHUB_SHA",
+    ]
+    .iter()
+    .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+fn log(global: &Global, out: &Terminal, is_server: bool) {
+    use tracing_subscriber::EnvFilter;
+    let default = if is_server { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_not_set| EnvFilter::new(format!("{default},sqlx=warn")));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    // Set once, at the start of the program; a second call could only be a test's.
+    let _already_set = match global.log {
+        Log::Human => builder.with_ansi(out.is_colored_stderr()).try_init(),
+        Log::Json => builder.json().flatten_event(true).try_init(),
+    };
+}
+
+fn read_markdown(file: &std::path::Path) -> Result<String, Failure> {
+    use std::io::Read as _;
+    /// More than a book; a post of this size was not meant.
+    const LARGEST: u64 = 1024 * 1024;
+    let mut text = String::new();
+    let read = if file == std::path::Path::new("-") {
+        std::io::stdin().take(LARGEST + 1).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|f| f.take(LARGEST + 1).read_to_string(&mut text))
+    };
+    let size = read.map_err(|error| {
+        Failure::Io(format!("{} cannot be read as text", file.display()), error)
+    })?;
+    if size as u64 > LARGEST {
+        return Err(Failure::Usage(format!(
+            "{} is larger than 1 MiB, the most that a post holds",
+            file.display()
+        )));
+    }
+    Ok(text)
+}
+
+/// A path that does not start with `./`.
+fn tidy(path: PathBuf) -> PathBuf {
+    path.strip_prefix("./").map_or(path.clone(), Into::into)
+}

@@ -1,0 +1,384 @@
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::{Notify, mpsc};
+
+use super::args::Reconcile;
+use super::{Context, Failure};
+use crate::engine::dispatch::{Dispatcher, Ended};
+use crate::engine::estate::Estate;
+use crate::engine::explain;
+use crate::engine::publish;
+use crate::engine::tick::{Tick, tick};
+use crate::engine::workspace::Gathered;
+use crate::model::{
+    Attention, ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait,
+};
+use crate::plan::{plan, show};
+use crate::store::{Publication, Reader, Store, StoreError};
+
+/// Exit status of `--detailed-exitcode` when there are builds to fire.
+const CHANGES: u8 = 2;
+
+pub(super) async fn reconcile(
+    context: &Context,
+    options: &Reconcile,
+) -> Result<ExitCode, Failure> {
+    let workspace = context.workspace();
+    let gathered = workspace.gather().await?;
+    warn_unmatched(context, &gathered);
+    if options.plan {
+        return preview(context, options, &gathered).await;
+    }
+    let store = context.store().await?;
+    let run = Run {
+        context,
+        options,
+        gathered,
+        store,
+    };
+    run.run().await
+}
+
+/// What would happen. Given nothing that could change anything.
+async fn preview(
+    context: &Context,
+    options: &Reconcile,
+    gathered: &Gathered,
+) -> Result<ExitCode, Failure> {
+    let reader = Reader::open(&context.address()?).await?;
+    let mut estate = Estate::default();
+    if let Some(reader) = &reader {
+        estate.refresh(reader).await?;
+    } else {
+        estate.now = jiff::Timestamp::now().into();
+    }
+    estate.keep_files(&gathered.parts);
+    if let Some(publication) = publish::difference(&estate, gathered, options.force)? {
+        estate.overlay(&publication)?;
+    }
+    select(&mut estate, &options.sites)?;
+    let mut plan = plan(&estate.desired, &estate.observed, estate.now);
+    if options.force {
+        approve_in_memory(&mut estate, &plan);
+        plan = crate::plan::plan(&estate.desired, &estate.observed, estate.now);
+    }
+    let explanations = if options.verbose || options.json || options.markdown {
+        explain::explanations(&estate, reader.as_ref(), &plan).await?
+    } else {
+        Default::default()
+    };
+    show(context, options, &plan, &explanations);
+    let failed = plan.is_unreadable();
+    Ok(match (failed, options.detailed_exitcode) {
+        (true, _) => ExitCode::from(1),
+        (false, true) if plan.counts.build + plan.counts.forget > 0 => ExitCode::from(CHANGES),
+        (false, _) => ExitCode::SUCCESS,
+    })
+}
+
+fn show(
+    context: &Context,
+    options: &Reconcile,
+    plan: &Plan,
+    explanations: &std::collections::BTreeMap<SiteName, show::Explanation>,
+) {
+    if options.json {
+        context.out.json(&show::json(plan, explanations, options.all));
+        return;
+    }
+    if options.markdown {
+        context.out.data(&show::markdown(plan, explanations));
+        return;
+    }
+    let text = show::TextOptions {
+        all: options.all,
+        verbose: options.verbose,
+        color: context.out.is_colored_stdout(),
+    };
+    context.out.data(&show::text(plan, explanations, &text));
+    if plan.counts.build + plan.counts.forget > 0 && options.plan {
+        context.out.hint(&format!(
+            "do exactly this with `microblot reconcile --expect {}`",
+            plan.id
+        ));
+    }
+}
+
+/// One requested pass: publish, then build what is due, until nothing is.
+struct Run<'a> {
+    context: &'a Context,
+    options: &'a Reconcile,
+    gathered: Gathered,
+    store: Store,
+}
+
+impl Run<'_> {
+    async fn run(self) -> Result<ExitCode, Failure> {
+        let mut estate = Estate::default();
+        estate.refresh(&self.store).await?;
+        estate.keep_files(&self.gathered.parts);
+        self.expect(&mut estate).await?;
+        self.publish(&mut estate).await?;
+        estate.refresh(&self.store).await?;
+        select(&mut estate, &self.options.sites)?;
+        if self.options.force {
+            self.approve(&estate).await?;
+        }
+
+        let wake = Arc::new(Notify::new());
+        let (ended, mut news) = mpsc::unbounded_channel();
+        let dispatcher = self
+            .context
+            .dispatcher(&self.store, wake.clone(), Some(ended))?;
+        let mut report = Report::default();
+        let bar = self.bar();
+        let last = loop {
+            let Tick { plan, claimed } = tick(&mut estate, &self.store, &dispatcher).await?;
+            report.start(&plan, &bar);
+            let busy = claimed > 0 || dispatcher.held() > 0;
+            if !busy && !(self.options.wait && self.is_worth_waiting(&plan)) {
+                break plan;
+            }
+            let until = plan
+                .next_look()
+                .map_or(Duration::from_secs(1), |next| next.since(plan.now))
+                .clamp(Duration::from_millis(20), Duration::from_secs(1));
+            let pause = if busy { Duration::from_secs(1) } else { until };
+            let _woken_or_late = tokio::time::timeout(pause, wake.notified()).await;
+            while let Ok(ended) = news.try_recv() {
+                report.end(ended, &bar);
+            }
+        };
+        dispatcher.finish().await;
+        while let Ok(ended) = news.try_recv() {
+            report.end(ended, &bar);
+        }
+        bar.finish_and_clear();
+        self.conclude(&mut estate, &last, report).await
+    }
+
+    /// Refuses when the plan is no longer the one that was shown.
+    async fn expect(&self, estate: &mut Estate) -> Result<(), Failure> {
+        let Some(expected) = &self.options.expect else {
+            return Ok(());
+        };
+        let mut preview = Estate::default();
+        preview.refresh(&self.store).await?;
+        if let Some(publication) =
+            publish::difference(estate, &self.gathered, self.options.force)?
+        {
+            preview.overlay(&publication)?;
+        }
+        select(&mut preview, &self.options.sites)?;
+        let mut plan = plan(&preview.desired, &preview.observed, preview.now);
+        if self.options.force {
+            approve_in_memory(&mut preview, &plan);
+            plan = crate::plan::plan(&preview.desired, &preview.observed, preview.now);
+        }
+        if plan.id.to_string() == *expected {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!(
+            "the plan is no longer {expected}, it is {}: look again with \
+             `microblot reconcile --plan`",
+            plan.id
+        )))
+    }
+
+    async fn publish(&self, estate: &mut Estate) -> Result<(), Failure> {
+        for _ in 0..5 {
+            let Some(publication) =
+                publish::difference(estate, &self.gathered, self.options.force)?
+            else {
+                return Ok(());
+            };
+            self.announce(&publication, estate);
+            let rows = self.gathered.part_rows(&publication);
+            let by = self.context.actor();
+            match self.store.publish(&publication, &rows, &by).await {
+                Err(StoreError::Raced) => {
+                    estate.refresh(&self.store).await?;
+                }
+                other => return other.map(|_number| ()).map_err(Failure::from),
+            }
+        }
+        Err(StoreError::Raced.into())
+    }
+
+    fn announce(&self, publication: &Publication, estate: &Estate) {
+        for line in publish::summary(publication, estate.all_details()) {
+            self.context.out.note(&line);
+        }
+    }
+
+    async fn approve(&self, estate: &Estate) -> Result<(), Failure> {
+        let plan = plan(&estate.desired, &estate.observed, estate.now);
+        let refused: Vec<(String, ContentHash)> = refused(&plan)
+            .filter_map(|(site, hash)| Some((estate.details(site)?.id.clone(), hash)))
+            .collect();
+        if !refused.is_empty() {
+            self.store.approve(&refused, &self.context.actor()).await?;
+        }
+        Ok(())
+    }
+
+    /// With `--wait`: whether something ends by itself soon enough to wait for it. A hold or a
+    /// used-up budget is somebody's decision, not progress.
+    fn is_worth_waiting(&self, plan: &Plan) -> bool {
+        plan.sites.iter().any(|site| {
+            matches!(
+                site.decision,
+                Decision::Wait {
+                    why: Wait::InFlight { .. }
+                        | Wait::Rate { .. }
+                        | Wait::Crowd { .. }
+                        | Wait::Backoff { .. }
+                        | Wait::Debounce { .. },
+                    ..
+                } | Decision::Build(_)
+            )
+        })
+    }
+
+    fn bar(&self) -> ProgressBar {
+        let bar = ProgressBar::new(0);
+        let template = "{spinner} {pos}/{len} built {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar
+    }
+
+    /// Says what is left, and whether everything that was due was fired.
+    async fn conclude(
+        &self,
+        estate: &mut Estate,
+        last: &Plan,
+        report: Report,
+    ) -> Result<ExitCode, Failure> {
+        let failed = report.failed.len();
+        if self.options.json {
+            let explanations = explain::explanations(estate, Some(&self.store), last).await?;
+            self.context.out.json(&serde_json::json!({
+                "format": 1,
+                "built": report.built,
+                "failed": report.failed,
+                "remaining": show::json(last, &explanations, self.options.all),
+            }));
+        } else {
+            for line in &report.lines {
+                self.context.out.data(&format!("{line}\n"));
+            }
+            show(self.context, self.options, last, &Default::default());
+        }
+        let due = last.counts.wait + last.counts.attention + last.counts.build;
+        let held_back_only = last.counts.build == 0
+            && last.counts.attention == 0
+            && last.sites.iter().all(|site| is_held(site));
+        let ok = failed == 0 && (due == 0 || held_back_only);
+        Ok(ExitCode::from(u8::from(!ok)))
+    }
+}
+
+/// A hold is what somebody wanted: a site that is paused is no failure of this pass.
+fn is_held(site: &SitePlan) -> bool {
+    match &site.decision {
+        Decision::Wait { why, .. } => matches!(why, Wait::Held(_)),
+        _ => true,
+    }
+}
+
+/// What one pass came to.
+#[derive(Default)]
+struct Report {
+    reasons: std::collections::BTreeMap<SiteName, String>,
+    built: Vec<SiteName>,
+    failed: std::collections::BTreeMap<SiteName, String>,
+    lines: Vec<String>,
+}
+
+impl Report {
+    fn start(&mut self, plan: &Plan, bar: &ProgressBar) {
+        for site in &plan.sites {
+            if let Decision::Build(trigger) = &site.decision {
+                self.reasons
+                    .insert(site.site.clone(), show::cause(trigger));
+            }
+        }
+        bar.set_length(self.reasons.len() as u64);
+        bar.tick();
+    }
+
+    fn end(&mut self, ended: Ended, bar: &ProgressBar) {
+        let Ended { site, outcome } = ended;
+        let reason = self.reasons.get(&site).cloned().unwrap_or_default();
+        let (mark, what) = match &outcome {
+            Outcome::Accepted => ("✓", format!("accepted  {reason}")),
+            Outcome::Live => ("✓", format!("live      {reason}")),
+            Outcome::Moved { error } => ("~", format!("changed   {error}; planned again")),
+            Outcome::Failed { error } => ("✗", format!("failed    {error}")),
+            Outcome::Retry { error, .. } | Outcome::Stalled { error } => {
+                ("✗", format!("refused   {error}"))
+            }
+            Outcome::Unknown { error } => ("✗", format!("unknown   {error}")),
+        };
+        self.lines.push(format!("  {mark} {site}  {what}"));
+        match outcome {
+            Outcome::Accepted | Outcome::Live => {
+                self.failed.remove(&site);
+                self.built.push(site);
+                bar.inc(1);
+            }
+            Outcome::Moved { .. } => {}
+            Outcome::Failed { error }
+            | Outcome::Retry { error, .. }
+            | Outcome::Stalled { error }
+            | Outcome::Unknown { error } => {
+                self.failed.insert(site, error);
+            }
+        }
+    }
+}
+
+fn warn_unmatched(context: &Context, gathered: &Gathered) {
+    for (site, globs) in &gathered.unmatched {
+        context
+            .out
+            .note(&format!("warning: {site}: no file matches {}", globs.join(", ")));
+    }
+}
+
+/// Makes it somebody's explicit request, for these sites or all.
+fn select(estate: &mut Estate, sites: &[SiteName]) -> Result<(), Failure> {
+    estate.desired.explicit = true;
+    if sites.is_empty() {
+        return Ok(());
+    }
+    for site in sites {
+        if !estate.desired.sites.contains_key(site) {
+            let names: Vec<&str> = estate.desired.sites.keys().map(SiteName::as_str).collect();
+            return Err(Failure::Usage(super::no_such_site(site, &names)));
+        }
+    }
+    estate.desired.only = Some(sites.iter().cloned().collect::<BTreeSet<_>>());
+    Ok(())
+}
+
+fn refused(plan: &Plan) -> impl Iterator<Item = (&SiteName, ContentHash)> {
+    plan.sites.iter().filter_map(|site| match site.decision {
+        Decision::Attention(Attention::Refused(_)) => Some((&site.site, site.wanted?)),
+        _ => None,
+    })
+}
+
+fn approve_in_memory(estate: &mut Estate, plan: &Plan) {
+    for (site, hash) in refused(plan) {
+        if let Some(site) = estate.desired.sites.get_mut(site) {
+            site.approved = Some(hash);
+        }
+    }
+}

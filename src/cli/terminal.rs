@@ -1,0 +1,82 @@
+use std::error::Error;
+use std::io::{IsTerminal, Write as _};
+
+use super::args::Color;
+
+/// Where output goes, and how much of a terminal that is.
+pub(super) struct Terminal {
+    color: Color,
+}
+
+const RED: &str = "\x1b[1;31m";
+const CYAN: &str = "\x1b[1;36m";
+const RESET: &str = "\x1b[0m";
+
+impl Terminal {
+    pub(super) fn new(color: Color) -> Self {
+        Self { color }
+    }
+
+    /// Data: to standard output. A reader that has gone away (`| head`) is no error.
+    pub(super) fn data(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// Data as JSON, indented.
+    pub(super) fn json(&self, value: &impl serde::Serialize) {
+        let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+        text.push('\n');
+        self.data(&text);
+    }
+
+    /// What is not data: to standard error.
+    pub(super) fn note(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _gone = writeln!(err, "{text}");
+    }
+
+    /// What to do next.
+    pub(super) fn hint(&self, text: &str) {
+        let word = self.paint(CYAN, "hint:", self.is_colored_stderr());
+        self.note(&format!("{word} {text}"));
+    }
+
+    /// An error with everything that caused it.
+    pub(super) fn error(&self, error: &dyn Error) {
+        let word = self.paint(RED, "error:", self.is_colored_stderr());
+        let mut text = format!("{word} {error}");
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(&format!("\n  caused by: {error}"));
+            cause = error.source();
+        }
+        self.note(&text);
+    }
+
+    pub(super) fn is_colored_stdout(&self) -> bool {
+        self.is_colored(std::io::stdout().is_terminal())
+    }
+
+    pub(super) fn is_colored_stderr(&self) -> bool {
+        self.is_colored(std::io::stderr().is_terminal())
+    }
+
+    fn is_colored(&self, terminal: bool) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str, colored: bool) -> String {
+        if colored {
+            format!("{code}{text}{RESET}")
+        } else {
+            text.to_owned()
+        }
+    }
+}

@@ -1,0 +1,277 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+use tracing::{debug, error, info, warn};
+
+use super::dispatch::Dispatcher;
+use super::estate::Estate;
+use super::publish::{self, PublishRefused};
+use super::tick::{Tick, tick};
+use super::workspace::{Gathered, Problem, Workspace};
+use crate::model::{Actor, Digest, Millis, Plan};
+use crate::store::{Store, StoreError};
+
+/// The loop looks by itself this often: whatever wake-up was missed, a change is seen by then.
+const SLOW_TICK: Duration = Duration::from_secs(30);
+/// Every so many slow ticks the whole state is read anew instead of what changed.
+const FULL_LOOK: u32 = 20;
+/// Files are read again this often even if no change of theirs was reported.
+const SLOW_READ: Duration = Duration::from_secs(60);
+/// The first pause after a tick that failed; doubled up to [`SLOW_TICK`].
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// How often old records are removed.
+const CLEAN_UP: Duration = Duration::from_secs(60 * 60);
+
+/// What the loop tells the rest of the process about itself.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// Whether the last look succeeded.
+    pub looked: bool,
+    /// Why the last look failed.
+    pub store_problem: Option<String>,
+    /// Why `sites.toml` is not published as it stands; the last good one stays in force.
+    pub config_problem: Option<String>,
+    /// The newest plan.
+    pub plan: Option<Arc<Plan>>,
+}
+
+/// The loop of one replica. There is no leader: every replica runs it, and claims decide.
+pub struct Loop {
+    store: Store,
+    workspace: Workspace,
+    dispatcher: Dispatcher,
+    wake: Arc<Notify>,
+    files_changed: Arc<Notify>,
+    health: watch::Sender<Health>,
+    estate: Estate,
+    seen: Option<Digest>,
+    read_at: Option<Instant>,
+    clock: Clock,
+}
+
+/// Sees the wall clock being set back.
+#[derive(Default)]
+struct Clock {
+    last: Option<(Instant, Millis)>,
+}
+
+impl Clock {
+    /// Differences below this are the database's own jitter.
+    const TOLERANCE: Duration = Duration::from_secs(2);
+
+    fn went_back(&mut self, now: Millis) -> bool {
+        let at = Instant::now();
+        let back = self.last.is_some_and(|(then, was)| {
+            let expected = was.plus(at - then);
+            expected.since(now) > Self::TOLERANCE
+        });
+        self.last = Some((at, now));
+        back
+    }
+}
+
+impl Loop {
+    /// A loop that has not looked yet.
+    pub fn new(
+        store: Store,
+        workspace: Workspace,
+        dispatcher: Dispatcher,
+        wake: Arc<Notify>,
+        files_changed: Arc<Notify>,
+        health: watch::Sender<Health>,
+    ) -> Self {
+        Self {
+            store,
+            workspace,
+            dispatcher,
+            wake,
+            files_changed,
+            health,
+            estate: Estate::default(),
+            seen: None,
+            read_at: None,
+            clock: Clock::default(),
+        }
+    }
+
+    /// Runs until `stop` turns true; then finishes what is in the air. Takes no new work from
+    /// then on.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut pause = FIRST_PAUSE;
+        let mut looks = 0_u32;
+        let mut cleaned_at = Instant::now();
+        // Made before the first read, so that no change falls between the two.
+        let files_changed = self.files_changed.clone();
+        let mut files_due = true;
+        while !*stop.borrow() {
+            let wake = self.wake.clone();
+            let started = Instant::now();
+            let sleep = match self.look(files_due).await {
+                Ok(next) => {
+                    metrics::histogram!("microblot_tick_duration_seconds")
+                        .record(started.elapsed().as_secs_f64());
+                    pause = FIRST_PAUSE;
+                    next
+                }
+                Err(error) => {
+                    let problem = crate::chain(&error);
+                    error!(error = %problem, "cannot look at the estate; trying again");
+                    self.health.send_modify(|health| {
+                        health.looked = false;
+                        health.store_problem = Some(problem.clone());
+                    });
+                    self.estate.forget_everything();
+                    pause = (pause * 2).min(SLOW_TICK);
+                    pause
+                }
+            };
+            if cleaned_at.elapsed() > CLEAN_UP {
+                cleaned_at = Instant::now();
+                if let Err(error) = self.store.clean_up().await {
+                    warn!(error = %crate::chain(&error), "cannot remove old records");
+                }
+            }
+            files_due = tokio::select! {
+                () = wake.notified() => false,
+                () = files_changed.notified() => true,
+                () = tokio::time::sleep(sleep) => {
+                    looks += 1;
+                    if looks.is_multiple_of(FULL_LOOK) {
+                        self.estate.forget_everything();
+                    }
+                    false
+                }
+                _ = stop.changed() => false,
+            };
+            files_due |= self
+                .read_at
+                .is_none_or(|read_at| read_at.elapsed() > SLOW_READ);
+        }
+        info!(builds = self.dispatcher.held(), "stopping: finishing what is in the air");
+        self.dispatcher.finish().await;
+    }
+
+    /// One look. Answers how long to sleep if nothing happens.
+    async fn look(&mut self, files_due: bool) -> Result<Duration, StoreError> {
+        if files_due {
+            self.read_files().await?;
+        }
+        let Tick { plan, claimed } =
+            tick(&mut self.estate, &self.store, &self.dispatcher).await?;
+        if self.clock.went_back(plan.now) {
+            warn!("the clock was set back; stored times that lie in the future are now");
+            self.store.clock_was_set_back().await?;
+            self.wake.notify_one();
+        }
+        self.measure(&plan).await?;
+        let until_next = [plan.next_look(), self.estate.next_post_at]
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(SLOW_TICK, |next| next.since(plan.now));
+        debug!(sites = plan.sites.len(), claimed, sleep_ms = until_next.as_millis(), "looked");
+        self.health.send_modify(|health| {
+            health.looked = true;
+            health.store_problem = None;
+            health.plan = Some(Arc::new(plan));
+        });
+        // A claim that was lost to a limit in the same instant is due again at once; a pause
+        // keeps a disagreement about the time from turning into a busy loop.
+        Ok(until_next.clamp(Duration::from_millis(10), SLOW_TICK))
+    }
+
+    /// Reads `sites.toml` and the files, and publishes what changed.
+    ///
+    /// At a start, content that was published before and replaced since is not brought back: this
+    /// replica merely has an older file. A change that is seen later is somebody's edit.
+    async fn read_files(&mut self) -> Result<(), StoreError> {
+        let gathered = match self.workspace.gather().await {
+            Ok(gathered) => gathered,
+            Err(problem) => {
+                self.complain(&problem);
+                self.read_at = Some(Instant::now());
+                return Ok(());
+            }
+        };
+        self.estate.keep_files(&gathered.parts);
+        let digest = publish::digest(&gathered);
+        if self.seen == Some(digest) && self.health.borrow().config_problem.is_none() {
+            self.read_at = Some(Instant::now());
+            return Ok(());
+        }
+        if self.seen.is_none()
+            && let Some(number) = self.store.was_replaced(&digest).await?
+        {
+            warn!(
+                "this sites.toml was published before (generation {number}) and replaced since; \
+                 the newer one stays in force. `microblot reconcile` publishes this one all the same"
+            );
+        } else {
+            self.publish(&gathered).await?;
+        }
+        self.seen = Some(digest);
+        self.read_at = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn publish(&mut self, gathered: &Gathered) -> Result<(), StoreError> {
+        // A few tries: other replicas that see the same new file publish it at the same moment.
+        for _ in 0..5 {
+            self.estate.refresh(&self.store).await?;
+            let publication = match publish::difference(&self.estate, gathered, false) {
+                Ok(Some(publication)) => publication,
+                Ok(None) => {
+                    self.health.send_modify(|health| health.config_problem = None);
+                    return Ok(());
+                }
+                Err(refused) => {
+                    self.refuse(&refused);
+                    return Ok(());
+                }
+            };
+            let rows = gathered.part_rows(&publication);
+            match self.store.publish(&publication, &rows, &Actor::the_file()).await {
+                Ok(number) => {
+                    info!(generation = number, "published sites.toml: {}", publication.summary);
+                    self.health.send_modify(|health| health.config_problem = None);
+                    return Ok(());
+                }
+                Err(StoreError::Raced) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Raced)
+    }
+
+    fn complain(&self, problem: &Problem) {
+        let text = problem.to_string();
+        if self.health.borrow().config_problem.as_ref() != Some(&text) {
+            error!("sites.toml cannot be used, the last good one stays in force:\n{text}");
+        }
+        self.health
+            .send_modify(|health| health.config_problem = Some(text.clone()));
+    }
+
+    fn refuse(&self, refused: &PublishRefused) {
+        error!("{refused}");
+        self.health
+            .send_modify(|health| health.config_problem = Some(refused.to_string()));
+    }
+
+    async fn measure(&self, plan: &Plan) -> Result<(), StoreError> {
+        let counts = plan.counts;
+        for (decision, count) in [
+            ("build", counts.build),
+            ("wait", counts.wait),
+            ("attention", counts.attention),
+            ("forget", counts.forget),
+            ("unchanged", counts.unchanged),
+        ] {
+            metrics::gauge!("microblot_sites", "decision" => decision).set(count as f64);
+        }
+        metrics::gauge!("microblot_builds_in_flight").set(self.dispatcher.held() as f64);
+        metrics::gauge!("microblot_outbox_messages").set(self.store.outbox_depth().await? as f64);
+        Ok(())
+    }
+}

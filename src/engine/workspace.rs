@@ -1,0 +1,139 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::{self, Config};
+use crate::inputs::FileTree;
+use crate::model::{Digest, Input, Part, SiteName};
+use crate::store::{PartRow, Publication};
+
+/// The folder of `sites.toml`: the half of the desired state that is kept in files.
+#[derive(Clone)]
+pub struct Workspace {
+    config: PathBuf,
+    root: PathBuf,
+    revision: Option<String>,
+    tree: Arc<Mutex<FileTree>>,
+}
+
+/// What a folder says.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    /// `sites.toml`.
+    pub config: Config,
+    /// The digest of each site's files, or why they could not be read; sites without globs are
+    /// not in it.
+    pub files: BTreeMap<SiteName, Result<Digest, String>>,
+    /// The parts that those digests are of.
+    pub parts: HashMap<Digest, Arc<Part>>,
+    /// The deployed code revision, if it is known.
+    pub revision: Option<String>,
+    /// Globs that match no file, by site.
+    pub unmatched: BTreeMap<SiteName, Vec<String>>,
+}
+
+/// Why a folder says nothing that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// `sites.toml` is missing or has errors.
+    #[error(transparent)]
+    Config(#[from] config::ReadError),
+    /// The files could not be looked at.
+    #[error("the files of the sites cannot be read")]
+    Files(#[source] crate::inputs::ScanError),
+    /// The thread that did the work died.
+    #[error("reading sites.toml and its files was cut short")]
+    Cut,
+}
+
+impl Workspace {
+    /// The folder that `config` is in. `revision` is the deployed code revision.
+    pub fn new(config: &Path, revision: Option<String>) -> Self {
+        let root = match config.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        Self {
+            tree: Arc::new(Mutex::new(FileTree::new(&root))),
+            config: config.to_owned(),
+            root,
+            revision,
+        }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Reads `sites.toml` and digests every site's files. Files whose size and times are what
+    /// they were are not read again.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem`] when nothing of it can be used.
+    pub async fn gather(&self) -> Result<Gathered, Problem> {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || this.gather_blocking())
+            .await
+            .unwrap_or(Err(Problem::Cut))
+    }
+
+    fn gather_blocking(&self) -> Result<Gathered, Problem> {
+        let config = config::read(&self.config)?;
+        let globs: BTreeMap<SiteName, Vec<String>> = config
+            .sites
+            .iter()
+            .filter(|(_, site)| !site.spec.files.is_empty())
+            .map(|(name, site)| (name.clone(), site.spec.files.clone()))
+            .collect();
+        let mut parts = HashMap::new();
+        let mut files = BTreeMap::new();
+        let mut unmatched = BTreeMap::new();
+        if !globs.is_empty() {
+            let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+            let scan = tree.scan(&globs).map_err(Problem::Files)?;
+            for (name, part) in scan.sites {
+                let digest = match part {
+                    Ok(part) => {
+                        let digest = part.digest(Input::Files);
+                        parts.insert(digest, part);
+                        Ok(digest)
+                    }
+                    Err(error) => Err(crate::chain(&error)),
+                };
+                files.insert(name, digest);
+            }
+            unmatched = scan.unmatched;
+        }
+        Ok(Gathered {
+            config,
+            files,
+            parts,
+            revision: self.revision.clone(),
+            unmatched,
+        })
+    }
+}
+
+impl Gathered {
+    /// The file parts that a publication refers to: stored with it, so that a replica without
+    /// these files can say what a build was made from.
+    pub fn part_rows(&self, publication: &Publication) -> Vec<PartRow> {
+        let wanted: HashSet<&str> = publication
+            .changed
+            .iter()
+            .filter_map(|change| change.files_digest.as_deref())
+            .collect();
+        self.parts
+            .iter()
+            .filter(|(digest, _)| wanted.contains(digest.to_string().as_str()))
+            .map(|(_, part)| PartRow::new(Input::Files, part))
+            .collect()
+    }
+}

@@ -63,6 +63,9 @@ pub struct SitePlan {
     pub built: Option<ContentHash>,
     /// Which inputs differ; empty for a first build.
     pub changed: Inputs,
+    /// Why it is built, or would be if nothing held it back. `None`: nothing has to be built, or
+    /// what is wanted is not known.
+    pub cause: Option<Cause>,
     /// What is new about its declaration.
     pub news: Option<News>,
     /// What to do.
@@ -140,21 +143,21 @@ pub enum Wait {
     Held(Hold),
     /// For the account's limit of builds per minute.
     Rate {
-        /// Fired in the last minute.
+        /// Fired in the last minute, with those of this pass.
         used: u32,
         /// Allowed.
         of: u32,
     },
     /// For the account's limit of builds in flight.
     Crowd {
-        /// In flight.
+        /// In flight, with those of this pass.
         used: u32,
         /// Allowed.
         of: u32,
     },
     /// For the next month.
     Budget {
-        /// Fired this month.
+        /// Fired this month, with those of this pass.
         used: u32,
         /// Paid for.
         of: u32,

@@ -43,36 +43,42 @@ pub(super) fn allot(
         .copied()
         .filter(|at| now.since(*at) < MINUTE && *at <= now)
         .collect();
-    let replaced = due.iter().filter(|due| replaces(&sites[due.index])).count();
-    let in_flight = (account.in_flight as usize).saturating_sub(replaced);
+    let mut in_flight = account.in_flight;
     let mut allowed = 0_usize;
     let mut waiting_for_rate = 0_usize;
     for due in due {
+        // A build that takes another one's place in the air needs no place of its own; but only
+        // once it may start: until then the other one keeps it.
+        let needed = u32::from(!replaces(&sites[due.index]));
+        let started = fired.len() + allowed;
         let (why, until) = if let Some(budget) = desired.budget
             && account.deploys_this_month as usize + allowed >= budget.deploys_per_month as usize
         {
             let why = Wait::Budget {
-                used: account.deploys_this_month,
+                used: account.deploys_this_month + allowed as u32,
                 of: budget.deploys_per_month,
             };
             (why, Some(now.month().1))
-        } else if fired.len() + allowed >= limits.builds_per_minute as usize {
-            // The n-th site in line gets the slot that the n-th oldest build of the minute frees.
-            let slot = fired.get(waiting_for_rate).copied().unwrap_or(now);
+        } else if started >= limits.builds_per_minute as usize {
+            // The n-th site in line gets the slot that the n-th oldest build of the minute frees,
+            // after those that are above a limit which was lowered.
+            let above = started - limits.builds_per_minute as usize;
+            let slot = fired.get(above + waiting_for_rate).copied().unwrap_or(now);
             waiting_for_rate += 1;
             let why = Wait::Rate {
-                used: fired.len() as u32,
+                used: started as u32,
                 of: limits.builds_per_minute,
             };
             (why, Some(slot.plus(MINUTE)))
-        } else if in_flight + allowed >= limits.builds_in_flight as usize {
+        } else if in_flight + needed > limits.builds_in_flight {
             let why = Wait::Crowd {
-                used: in_flight as u32,
+                used: in_flight,
                 of: limits.builds_in_flight,
             };
             (why, None)
         } else {
             allowed += 1;
+            in_flight += needed;
             continue;
         };
         sites[due.index].decision = Decision::Wait { why, until };

@@ -23,7 +23,7 @@ pub(super) enum Retry {
 }
 
 /// The time of the next try: exponential, spread by up to a fifth so that sites that failed
-/// together do not come back together, and never before the builder said. The spread is taken
+/// together do not come back together, and not before the builder said. The spread is taken
 /// from the site's name: a plan made twice is the same.
 pub(super) fn retry(site: &SiteName, trouble: &Trouble) -> Retry {
     let Trouble {
@@ -48,7 +48,9 @@ pub(super) fn retry(site: &SiteName, trouble: &Trouble) -> Retry {
     let digest = Digest::of_fields("microblot/jitter/1", [site.as_str().as_bytes(), &count]);
     let fifths = u32::from(digest.as_bytes()[0]);
     let spread = base + base * fifths / (5 * 255);
-    let at = at.plus(spread.max(after.unwrap_or_default()));
+    // What the builder asks for is honoured as far as it makes sense: a wrong header must not park
+    // a site for a year.
+    let at = at.plus(spread.max(after.unwrap_or_default().min(RARELY)));
     if many {
         Retry::Rarely(at)
     } else {

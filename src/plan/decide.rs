@@ -10,6 +10,7 @@ use crate::model::{
 pub(super) struct Decided {
     pub(super) wanted: Option<ContentHash>,
     pub(super) changed: Inputs,
+    pub(super) cause: Option<Cause>,
     pub(super) decision: Decision,
     /// Set when the decision is a build: who goes first where not all can.
     pub(super) due: Option<Priority>,
@@ -51,6 +52,7 @@ pub(super) fn decide(
     let settled = |decision| Decided {
         wanted: None,
         changed: Inputs::default(),
+        cause: None,
         decision,
         due: None,
     };
@@ -64,14 +66,16 @@ pub(super) fn decide(
     let changed = seen.built.as_ref().map_or_else(Inputs::default, |built| {
         target.fingerprint.changed_since(&built.fingerprint)
     });
+
+    let flight = in_flight(site, seen.flight.as_ref(), target, now);
+    let cause = cause(site, seen, target, changed, &flight);
     let not_due = |decision| Decided {
         wanted: Some(target.hash),
         changed,
+        cause: cause.clone(),
         decision,
         due: None,
     };
-
-    let flight = in_flight(site, seen.flight.as_ref(), target, now);
     if let (InFlight::Flies { stale, look_at }, Some(flight)) = (&flight, &seen.flight) {
         return not_due(Decision::Wait {
             why: Wait::InFlight {
@@ -83,9 +87,10 @@ pub(super) fn decide(
             until: Some(*look_at),
         });
     }
-    let Some(cause) = cause(site, seen, target, changed, &flight) else {
+    let Some(due_to) = &cause else {
         return not_due(Decision::Unchanged);
     };
+    let requested = matches!(due_to, Cause::Requested(_));
     if let Some(hold) = &site.hold
         && hold.until.is_none_or(|until| now < until)
     {
@@ -94,8 +99,11 @@ pub(super) fn decide(
             why: Wait::Held(hold.clone()),
         });
     }
+    // A request stands above a failed build, also one that was made while that build flew. It is
+    // answered once: the claim takes it away.
     if let Some(broken) = &seen.broken
         && broken.hash == target.hash
+        && !requested
     {
         return not_due(Decision::Attention(Attention::Broken {
             error: broken.error.clone(),
@@ -133,7 +141,6 @@ pub(super) fn decide(
         Some(wanted) => (now, wanted.drift_since),
         None => (now, now),
     };
-    let requested = matches!(cause, Cause::Requested(_));
     let abandoned = matches!(
         &flight,
         InFlight::Replaced {
@@ -153,6 +160,7 @@ pub(super) fn decide(
     Decided {
         wanted: Some(target.hash),
         changed,
+        cause: cause.clone(),
         due: Some(Priority {
             patient: !requested,
             drift_since,
@@ -163,7 +171,7 @@ pub(super) fn decide(
                 .rebuild
                 .as_ref()
                 .is_some_and(|rebuild| rebuild.clear_cache),
-            cause,
+            cause: due_to.clone(),
             replaces: match flight {
                 InFlight::Replaced { build, .. } => Some(build),
                 InFlight::None | InFlight::Flies { .. } => None,

@@ -4,7 +4,10 @@ mod allot;
 mod backoff;
 mod budget;
 mod decide;
+mod note;
 pub mod show;
+
+pub use note::notes;
 
 use sha2::{Digest as _, Sha256};
 
@@ -47,6 +50,7 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Millis) -> Plan {
             wanted: decided.wanted,
             built: seen.and_then(|seen| Some(seen.built.as_ref()?.hash)),
             changed: decided.changed,
+            cause: decided.cause,
             news: site.news.clone(),
             decision: decided.decision,
         });

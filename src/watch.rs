@@ -25,7 +25,9 @@ impl Watcher {
     /// Watches the folder of `sites.toml`; `changed` is told. Where the system cannot watch, this
     /// is said once, and the periodic reading is all there is.
     pub fn start(config: &Path, root: &Path, changed: Arc<Notify>) -> Self {
-        let root = root.canonicalize().unwrap_or_else(|_missing| root.to_owned());
+        let root = root
+            .canonicalize()
+            .unwrap_or_else(|_missing| root.to_owned());
         let name = config.file_name().map(ToOwned::to_owned);
         let folders: Arc<Mutex<BTreeSet<PathBuf>>> = Arc::default();
         let (seen_root, seen_folders) = (root.clone(), folders.clone());
@@ -58,7 +60,9 @@ impl Watcher {
             }
         };
         let mut debouncer = new_debouncer(QUIET, None, handler)
-            .inspect_err(|error| warn!(%error, "files cannot be watched; they are read every minute"))
+            .inspect_err(
+                |error| warn!(%error, "files cannot be watched; they are read every minute"),
+            )
             .ok();
         if let Some(debouncer) = &mut debouncer {
             watch(debouncer, &root, RecursiveMode::NonRecursive);

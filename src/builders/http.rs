@@ -5,7 +5,6 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response};
 
-use super::trigger::chain;
 use crate::model::Millis;
 
 /// How long an exchange may take.
@@ -63,7 +62,7 @@ pub fn install_crypto() {
 
 /// An error of a request with its causes, without the address: that may be a secret.
 pub fn describe(error: reqwest::Error) -> String {
-    chain(&error.without_url())
+    crate::chain(&error.without_url())
 }
 
 /// Why the body of an answer could not be had.

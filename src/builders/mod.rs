@@ -10,9 +10,7 @@ use std::path::PathBuf;
 use reqwest::Client;
 
 use crate::engine::explain::Member;
-use crate::model::{
-    BuildId, BuilderSpec, ContentHash, Manifest, Millis, Outcome, SiteName, Spec,
-};
+use crate::model::{BuildId, BuilderSpec, ContentHash, Manifest, Millis, Outcome, SiteName, Spec};
 use crate::store::Reader;
 
 pub use trigger::{TriggerBody, TriggerError};

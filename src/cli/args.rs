@@ -7,7 +7,12 @@ use crate::model::{PostId, SiteName};
 
 /// Decides which static sites need a build, fires exactly those, once, and says why.
 #[derive(Debug, Parser)]
-#[command(name = "microblot", version, max_term_width = 100, propagate_version = false)]
+#[command(
+    name = "microblot",
+    version,
+    max_term_width = 100,
+    propagate_version = false
+)]
 #[command(after_help = "Examples:
   microblot reconcile --plan    what would happen, and why
   microblot reconcile           build what needs it
@@ -25,10 +30,22 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Global {
     /// The file that declares the sites
-    #[arg(long, global = true, value_name = "FILE", default_value = "sites.toml", env = "MICROBLOT_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "sites.toml",
+        env = "MICROBLOT_CONFIG"
+    )]
     pub config: PathBuf,
     /// postgres://… or sqlite:PATH [default: microblot.db beside sites.toml]
-    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "DATABASE_URL",
+        hide_env_values = true
+    )]
     pub database_url: Option<String>,
     /// How log lines look
     #[arg(long, global = true, value_enum, default_value_t = Log::Human, env = "MICROBLOT_LOG")]
@@ -82,9 +99,11 @@ pub enum Command {
   microblot reconcile www --wait           build www if it needs it, and wait for the end")]
     Reconcile(Reconcile),
     /// Run the loop, the worker and the HTTP server
-    #[command(after_help = "Example:\n  DATABASE_URL=postgres://localhost/microblot microblot serve\n\n\
+    #[command(
+        after_help = "Example:\n  DATABASE_URL=postgres://localhost/microblot microblot serve\n\n\
 Environment: MICROBLOT_LISTEN (127.0.0.1:8080) or PORT, MICROBLOT_REVISION, MICROBLOT_URL (where\n\
-builds reach this server), MICROBLOT_LEASE (10s: a replica that is silent for longer is dead)")]
+builds reach this server), MICROBLOT_LEASE (10s: a replica that is silent for longer is dead)"
+    )]
     Serve,
     /// Show how every site stands, or one site in detail
     #[command(after_help = "Example:\n  microblot status www")]
@@ -135,7 +154,9 @@ builds reach this server), MICROBLOT_LEASE (10s: a replica that is silent for lo
         because: Option<String>,
     },
     /// Take the current content as built, without building: for sites that are live already
-    #[command(after_help = "Example:\n  microblot adopt        every site of sites.toml\n  microblot adopt www")]
+    #[command(
+        after_help = "Example:\n  microblot adopt        every site of sites.toml\n  microblot adopt www"
+    )]
     Adopt {
         /// Only these sites
         sites: Vec<SiteName>,
@@ -183,7 +204,9 @@ builds reach this server), MICROBLOT_LEASE (10s: a replica that is silent for lo
     #[command(after_help = "Example:\n  microblot schema > sites.schema.json")]
     Schema,
     /// Print a completion script
-    #[command(after_help = "Example:\n  microblot completions bash > /etc/bash_completion.d/microblot")]
+    #[command(
+        after_help = "Example:\n  microblot completions bash > /etc/bash_completion.d/microblot"
+    )]
     Completions {
         /// For which shell
         shell: Shell,
@@ -283,7 +306,9 @@ fn title(text: &str) -> Result<String, String> {
         0 => Err("a post has a title".to_owned()),
         1..=128 if !title.chars().any(char::is_control) => Ok(title.to_owned()),
         1..=128 => Err("a title is one line".to_owned()),
-        count => Err(format!("a title has at most 128 characters, this one has {count}")),
+        count => Err(format!(
+            "a title has at most 128 characters, this one has {count}"
+        )),
     }
 }
 

@@ -14,9 +14,10 @@ pub(super) async fn check(context: &Context, json: bool) -> Result<(), Failure> 
             }
             let gathered = context.workspace().gather().await?;
             for (site, globs) in &gathered.unmatched {
-                context
-                    .out
-                    .note(&format!("warning: {site}: no file matches {}", globs.join(", ")));
+                context.out.note(&format!(
+                    "warning: {site}: no file matches {}",
+                    globs.join(", ")
+                ));
             }
             for (site, problem) in &gathered.files {
                 if let Err(problem) = problem {

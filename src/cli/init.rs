@@ -13,7 +13,8 @@ const FILES: [(&str, &str); 3] = [
 
 /// Starts an estate. Never replaces a file that is there.
 pub(super) fn init(context: &Context, dir: &Path) -> Result<(), Failure> {
-    let failed = |path: &Path, error| Failure::Io(format!("cannot write {}", path.display()), error);
+    let failed =
+        |path: &Path, error| Failure::Io(format!("cannot write {}", path.display()), error);
     for (name, content) in FILES {
         let path = dir.join(name);
         if let Some(folder) = path.parent() {

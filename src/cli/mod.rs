@@ -14,15 +14,20 @@ mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
+use tokio::sync::{Notify, mpsc};
 
-use args::{Cli, Command, Global, Log};
+use crate::builders::{Builders, http};
 use crate::config;
+use crate::engine::dispatch::{Dispatcher, Ended};
 use crate::engine::estate::Estate;
 use crate::engine::workspace::Workspace;
-use crate::model::{Actor, Door, SiteName};
+use crate::model::{Actor, Door, HolderId, SiteName};
 use crate::store::{Address, Presence, SiteRow, Store, StoreError};
+use args::{Cli, Command, Global, Log};
 use terminal::Terminal;
 
 /// Why a command did not do what it was asked.
@@ -93,7 +98,9 @@ impl Context {
                 site,
                 duration,
                 because,
-            } => site::pause(self, &site, duration.as_deref(), because).await.map(done),
+            } => site::pause(self, &site, duration.as_deref(), because)
+                .await
+                .map(done),
             Command::Adopt { sites, json } => site::adopt(self, &sites, json).await.map(done),
             Command::Export { json } => export::export(self, json).await.map(done),
             Command::New(options) => post::new(self, options).await.map(done),
@@ -130,6 +137,30 @@ impl Context {
         Ok(Store::open(&self.address()?).await?)
     }
 
+    /// What fires builds, in this process.
+    fn dispatcher(
+        &self,
+        store: &Store,
+        wake: Arc<Notify>,
+        ended: Option<mpsc::UnboundedSender<Ended>>,
+    ) -> Result<Dispatcher, Failure> {
+        let client = http::client(http::Timeouts::default())?;
+        let root = self.workspace().root().to_owned();
+        let address = std::env::var("MICROBLOT_URL")
+            .ok()
+            .filter(|address| !address.is_empty())
+            .map(|address| address.trim_end_matches('/').to_owned());
+        let builders = Builders::new(client, root, address);
+        Ok(Dispatcher::start(
+            store.clone(),
+            builders,
+            holder(),
+            lease()?,
+            wake,
+            ended,
+        ))
+    }
+
     /// Who is at the keyboard, for the audit trail.
     fn actor(&self) -> Actor {
         let name = ["USER", "LOGNAME", "USERNAME"]
@@ -155,6 +186,33 @@ impl Context {
         let names: Vec<&str> = estate.desired.sites.keys().map(SiteName::as_str).collect();
         Ok(Failure::Usage(no_such_site(name, &names)))
     }
+}
+
+/// New at every start: what a process that died had claimed is nobody's.
+fn holder() -> HolderId {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_unset| "microblot".to_owned());
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    HolderId::new(format!("{host}-{}-{}", std::process::id(), &id[..8]))
+}
+
+/// A replica that is silent for this long is dead: long enough for a slow database or a paused
+/// machine, short enough that its work is taken over within 15 seconds.
+const LEASE: Duration = Duration::from_secs(10);
+
+fn lease() -> Result<Duration, Failure> {
+    let Some(text) = std::env::var("MICROBLOT_LEASE")
+        .ok()
+        .filter(|text| !text.is_empty())
+    else {
+        return Ok(LEASE);
+    };
+    config::duration_of(&text)
+        .filter(|lease| *lease >= Duration::from_millis(200))
+        .ok_or_else(|| {
+            Failure::Usage(format!(
+                "MICROBLOT_LEASE is {text:?}; write a length of time of at least 200ms, as 10s"
+            ))
+        })
 }
 
 /// Says which site may have been meant.

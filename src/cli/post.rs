@@ -1,8 +1,6 @@
 use super::args::{Edit, New};
 use super::{Context, Failure};
-use crate::model::{
-    Post, PostChange, PostDraft, PostId, PostState, Publish, SiteName,
-};
+use crate::model::{Post, PostChange, PostDraft, PostId, PostState, Publish, SiteName};
 use crate::store::PostFilter;
 
 pub(super) async fn new(context: &Context, options: New) -> Result<(), Failure> {
@@ -92,7 +90,9 @@ pub(super) async fn list(
         return Ok(());
     }
     if posts.is_empty() {
-        context.out.note("no posts yet; `microblot new SITE --title TITLE --file FILE` writes one");
+        context
+            .out
+            .note("no posts yet; `microblot new SITE --title TITLE --file FILE` writes one");
     }
     let width = posts.iter().map(|post| post.site.len()).max().unwrap_or(0);
     for post in posts {
@@ -120,9 +120,10 @@ fn tell(context: &Context, post: &Post, json: bool, verb: &str) {
         (PostState::Deleted, _) => "gone from the site with its next build".to_owned(),
         _ => "on the site with its next build".to_owned(),
     };
-    context
-        .out
-        .data(&format!("{} {verb} “{}”: {when}\n", post.id, post.revision.title));
+    context.out.data(&format!(
+        "{} {verb} “{}”: {when}\n",
+        post.id, post.revision.title
+    ));
 }
 
 fn missing(id: &PostId) -> Failure {

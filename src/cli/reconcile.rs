@@ -8,25 +8,20 @@ use tokio::sync::{Notify, mpsc};
 
 use super::args::Reconcile;
 use super::{Context, Failure};
-use crate::engine::dispatch::{Dispatcher, Ended};
+use crate::engine::dispatch::Ended;
 use crate::engine::estate::Estate;
 use crate::engine::explain;
 use crate::engine::publish;
 use crate::engine::tick::{Tick, tick};
 use crate::engine::workspace::Gathered;
-use crate::model::{
-    Attention, ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait,
-};
+use crate::model::{Attention, ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait};
 use crate::plan::{plan, show};
 use crate::store::{Publication, Reader, Store, StoreError};
 
 /// Exit status of `--detailed-exitcode` when there are builds to fire.
 const CHANGES: u8 = 2;
 
-pub(super) async fn reconcile(
-    context: &Context,
-    options: &Reconcile,
-) -> Result<ExitCode, Failure> {
+pub(super) async fn reconcile(context: &Context, options: &Reconcile) -> Result<ExitCode, Failure> {
     let workspace = context.workspace();
     let gathered = workspace.gather().await?;
     warn_unmatched(context, &gathered);
@@ -87,7 +82,9 @@ fn show(
     explanations: &std::collections::BTreeMap<SiteName, show::Explanation>,
 ) {
     if options.json {
-        context.out.json(&show::json(plan, explanations, options.all));
+        context
+            .out
+            .json(&show::json(plan, explanations, options.all));
         return;
     }
     if options.markdown {
@@ -97,9 +94,10 @@ fn show(
     let text = show::TextOptions {
         all: options.all,
         verbose: options.verbose,
-        color: context.out.is_colored_stdout(),
+        colour: context.out.is_colored_stdout(),
+        width: context.out.width(),
     };
-    context.out.data(&show::text(plan, explanations, &text));
+    context.out.data(&show::text(plan, explanations, text));
     if plan.counts.build + plan.counts.forget > 0 && options.plan {
         context.out.hint(&format!(
             "do exactly this with `microblot reconcile --expect {}`",
@@ -168,8 +166,7 @@ impl Run<'_> {
         };
         let mut preview = Estate::default();
         preview.refresh(&self.store).await?;
-        if let Some(publication) =
-            publish::difference(estate, &self.gathered, self.options.force)?
+        if let Some(publication) = publish::difference(estate, &self.gathered, self.options.force)?
         {
             preview.overlay(&publication)?;
         }
@@ -305,8 +302,7 @@ impl Report {
     fn start(&mut self, plan: &Plan, bar: &ProgressBar) {
         for site in &plan.sites {
             if let Decision::Build(trigger) = &site.decision {
-                self.reasons
-                    .insert(site.site.clone(), show::cause(trigger));
+                self.reasons.insert(site.site.clone(), show::cause(trigger));
             }
         }
         bar.set_length(self.reasons.len() as u64);
@@ -346,9 +342,10 @@ impl Report {
 
 fn warn_unmatched(context: &Context, gathered: &Gathered) {
     for (site, globs) in &gathered.unmatched {
-        context
-            .out
-            .note(&format!("warning: {site}: no file matches {}", globs.join(", ")));
+        context.out.note(&format!(
+            "warning: {site}: no file matches {}",
+            globs.join(", ")
+        ));
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn serve(context: &Context) -> Result<(), Failure> {
         .map_err(|error| Failure::Io("the listening address is not known".to_owned(), error))?;
     info!(holder = %dispatcher.holder(), "listening on http://{local}");
 
-    let _watcher = Watcher::start(workspace.root(), workspace.config(), files_changed.clone());
+    let watcher = Watcher::start(workspace.config(), workspace.root(), files_changed.clone());
     let web = Web {
         reader: store.reader().clone(),
         health: health_seen,
@@ -66,6 +66,7 @@ pub(super) async fn serve(context: &Context) -> Result<(), Failure> {
     let engine = Loop::new(
         store.clone(),
         workspace,
+        watcher,
         dispatcher,
         wake,
         files_changed,
@@ -116,7 +117,11 @@ async fn listen(store: Store, wake: Arc<Notify>) {
 
 /// `PORT` is what hosting platforms give, and wins: it is not a wish.
 fn listen_address() -> String {
-    let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let set = |name| {
+        std::env::var(name)
+            .ok()
+            .filter(|value: &String| !value.is_empty())
+    };
     match (set("PORT"), set("MICROBLOT_LISTEN")) {
         (Some(port), _) => format!("0.0.0.0:{port}"),
         (None, Some(address)) => address,

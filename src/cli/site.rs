@@ -12,7 +12,13 @@ pub(super) async fn pause(
     because: Option<String>,
 ) -> Result<(), Failure> {
     let duration = duration
-        .map(|text| config::duration(text).map_err(|error| Failure::Usage(error.to_string())))
+        .map(|text| {
+            config::duration_of(text).ok_or_else(|| {
+                Failure::Usage(format!(
+                    "{text:?} is no length of time: write 30m, 2h or 1h30m"
+                ))
+            })
+        })
         .transpose()?;
     let store = context.store().await?;
     let site = context.site(&store, name).await?;

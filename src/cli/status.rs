@@ -34,9 +34,10 @@ pub(super) async fn status(
         let options = show::TextOptions {
             all: true,
             verbose: site.is_some(),
-            color: context.out.is_colored_stdout(),
+            colour: context.out.is_colored_stdout(),
+            width: context.out.width(),
         };
-        context.out.data(&show::text(&plan, &explanations, &options));
+        context.out.data(&show::text(&plan, &explanations, options));
         if let Some(name) = site {
             recent(context, &store, &estate, name).await?;
         }

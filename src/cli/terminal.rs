@@ -54,6 +54,12 @@ impl Terminal {
         self.note(&text);
     }
 
+    /// Columns of standard output, if it is a terminal.
+    pub(super) fn width(&self) -> Option<usize> {
+        let (_rows, columns) = console::Term::stdout().size_checked()?;
+        Some(usize::from(columns))
+    }
+
     pub(super) fn is_colored_stdout(&self) -> bool {
         self.is_colored(std::io::stdout().is_terminal())
     }

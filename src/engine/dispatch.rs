@@ -170,7 +170,8 @@ impl Dispatcher {
                 continue;
             };
             let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
-            let span = tracing::info_span!("build", site.name = %job.site, build.id = %claim.build());
+            let span =
+                tracing::info_span!("build", site.name = %job.site, build.id = %claim.build());
             self.shared.tasks.spawn(
                 async move {
                     let outcome = fire(&shared, &claim, &job).await;

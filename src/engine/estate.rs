@@ -6,7 +6,9 @@ use crate::model::{
     Desired, DesiredSite, Digest, Fingerprint, Flight, Input, InputProblem, Millis, News, Observed,
     ObservedSite, Origin, Part, PostsFrom, SiteName, Source, Spec, Target,
 };
-use crate::store::{Delta, FlightRow, Generation, Presence, Publication, Reader, SiteRow, StoreError};
+use crate::store::{
+    Delta, FlightRow, Generation, Presence, Publication, Reader, SiteRow, StoreError,
+};
 
 /// Desired and observed state of every site, kept in memory and brought up to date with what
 /// changed: a look at an estate of any size in which nothing changed costs one small query.
@@ -73,7 +75,10 @@ impl Estate {
             {
                 continue;
             }
-            let known = self.names.get(&row.id).and_then(|name| self.details.get(name));
+            let known = self
+                .names
+                .get(&row.id)
+                .and_then(|name| self.details.get(name));
             match known {
                 Some(known) if known.posts_version == row.posts_version => {
                     posts.insert(row.id.clone(), (known.posts_version, known.posts));

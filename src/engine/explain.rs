@@ -2,9 +2,7 @@ use std::collections::BTreeMap;
 
 use super::dispatch;
 use super::estate::{Details, Estate, empty_posts};
-use crate::model::{
-    Decision, Digest, Input, Manifest, Part, Plan, PostsFrom, SiteName, Spec,
-};
+use crate::model::{Decision, Digest, Input, Manifest, Part, Plan, PostsFrom, SiteName, Spec};
 use crate::plan::show::{Explanation, explain};
 use crate::store::{PartRow, Reader, StoreError};
 

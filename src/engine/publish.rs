@@ -174,10 +174,7 @@ fn change(
         line: site.line,
         files_digest,
         files_problem,
-        revision: gathered
-            .revision
-            .clone()
-            .filter(|_| site.spec.revision),
+        revision: gathered.revision.clone().filter(|_| site.spec.revision),
         forgive: known.is_some_and(|known| known.spec_text != spec),
         spec,
     }
@@ -191,7 +188,9 @@ fn is_same(known: &Details, change: &SiteChange) -> bool {
     };
     known.is_declared()
         && known.origin == Origin::File
-        && known.source.is_some_and(|source| source.line == change.line)
+        && known
+            .source
+            .is_some_and(|source| source.line == change.line)
         && known.spec_text == change.spec
         && known.files == files
         && known.revision == change.revision

@@ -9,8 +9,10 @@ use super::estate::Estate;
 use super::publish::{self, PublishRefused};
 use super::tick::{Tick, tick};
 use super::workspace::{Gathered, Problem, Workspace};
+use crate::inputs;
 use crate::model::{Actor, Digest, Millis, Plan};
 use crate::store::{Store, StoreError};
+use crate::watch::Watcher;
 
 /// The loop looks by itself this often: whatever wake-up was missed, a change is seen by then.
 const SLOW_TICK: Duration = Duration::from_secs(30);
@@ -40,6 +42,7 @@ pub struct Health {
 pub struct Loop {
     store: Store,
     workspace: Workspace,
+    watcher: Watcher,
     dispatcher: Dispatcher,
     wake: Arc<Notify>,
     files_changed: Arc<Notify>,
@@ -76,6 +79,7 @@ impl Loop {
     pub fn new(
         store: Store,
         workspace: Workspace,
+        watcher: Watcher,
         dispatcher: Dispatcher,
         wake: Arc<Notify>,
         files_changed: Arc<Notify>,
@@ -84,6 +88,7 @@ impl Loop {
         Self {
             store,
             workspace,
+            watcher,
             dispatcher,
             wake,
             files_changed,
@@ -148,7 +153,10 @@ impl Loop {
                 .read_at
                 .is_none_or(|read_at| read_at.elapsed() > SLOW_READ);
         }
-        info!(builds = self.dispatcher.held(), "stopping: finishing what is in the air");
+        info!(
+            builds = self.dispatcher.held(),
+            "stopping: finishing what is in the air"
+        );
         self.dispatcher.finish().await;
     }
 
@@ -157,8 +165,7 @@ impl Loop {
         if files_due {
             self.read_files().await?;
         }
-        let Tick { plan, claimed } =
-            tick(&mut self.estate, &self.store, &self.dispatcher).await?;
+        let Tick { plan, claimed } = tick(&mut self.estate, &self.store, &self.dispatcher).await?;
         if self.clock.went_back(plan.now) {
             warn!("the clock was set back; stored times that lie in the future are now");
             self.store.clock_was_set_back().await?;
@@ -170,7 +177,12 @@ impl Loop {
             .flatten()
             .min()
             .map_or(SLOW_TICK, |next| next.since(plan.now));
-        debug!(sites = plan.sites.len(), claimed, sleep_ms = until_next.as_millis(), "looked");
+        debug!(
+            sites = plan.sites.len(),
+            claimed,
+            sleep_ms = until_next.as_millis(),
+            "looked"
+        );
         self.health.send_modify(|health| {
             health.looked = true;
             health.store_problem = None;
@@ -195,6 +207,9 @@ impl Loop {
             }
         };
         self.estate.keep_files(&gathered.parts);
+        let sites = gathered.config.sites.values();
+        self.watcher
+            .watch(sites.flat_map(|site| inputs::watch_roots(&site.spec.files)));
         let digest = publish::digest(&gathered);
         if self.seen == Some(digest) && self.health.borrow().config_problem.is_none() {
             self.read_at = Some(Instant::now());
@@ -222,7 +237,8 @@ impl Loop {
             let publication = match publish::difference(&self.estate, gathered, false) {
                 Ok(Some(publication)) => publication,
                 Ok(None) => {
-                    self.health.send_modify(|health| health.config_problem = None);
+                    self.health
+                        .send_modify(|health| health.config_problem = None);
                     return Ok(());
                 }
                 Err(refused) => {
@@ -231,10 +247,18 @@ impl Loop {
                 }
             };
             let rows = gathered.part_rows(&publication);
-            match self.store.publish(&publication, &rows, &Actor::the_file()).await {
+            match self
+                .store
+                .publish(&publication, &rows, &Actor::the_file())
+                .await
+            {
                 Ok(number) => {
-                    info!(generation = number, "published sites.toml: {}", publication.summary);
-                    self.health.send_modify(|health| health.config_problem = None);
+                    info!(
+                        generation = number,
+                        "published sites.toml: {}", publication.summary
+                    );
+                    self.health
+                        .send_modify(|health| health.config_problem = None);
                     return Ok(());
                 }
                 Err(StoreError::Raced) => {}

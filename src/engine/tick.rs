@@ -4,8 +4,8 @@ use tracing::info;
 
 use super::dispatch::Dispatcher;
 use super::estate::Estate;
-use crate::model::{Attention, BuildState, Decision, Plan, SiteName, Wait, Wanted};
-use crate::plan::plan;
+use crate::model::{BuildState, Decision, Plan, SiteName, Wanted};
+use crate::plan::{notes, plan};
 use crate::store::{Store, StoreError};
 
 /// What one look at the whole estate came to.
@@ -40,9 +40,10 @@ pub async fn tick(
     }
     spare_own_claims(estate, dispatcher);
     let plan = plan(&estate.desired, &estate.observed, estate.now);
-    let notes = notes(&plan, estate);
+    let notes = notes(&plan, &estate.observed);
     if !notes.is_empty() {
-        store.note(&notes).await?;
+        measure(&notes, estate);
+        store.note(&by_id(notes, estate)).await?;
     }
     let forgotten: Vec<(String, SiteName)> = plan
         .sites
@@ -52,16 +53,16 @@ pub async fn tick(
         .collect();
     if !forgotten.is_empty() {
         store.forget(&forgotten).await?;
-        info!(sites = forgotten.len(), "forgot sites that are no longer declared");
+        info!(
+            sites = forgotten.len(),
+            "forgot sites that are no longer declared"
+        );
     }
     let claimed = dispatcher.dispatch(&plan, estate).await?;
     Ok(Tick { plan, claimed })
 }
 
-async fn look(
-    estate: &mut Estate,
-    store: &Store,
-) -> Result<super::estate::FreshPosts, StoreError> {
+async fn look(estate: &mut Estate, store: &Store) -> Result<super::estate::FreshPosts, StoreError> {
     let fresh = estate.refresh(store).await?;
     if estate.next_post_at.is_some_and(|at| at <= estate.now) {
         let published = store.publish_due_posts().await?;
@@ -84,43 +85,22 @@ fn spare_own_claims(estate: &mut Estate, dispatcher: &Dispatcher) {
     });
 }
 
-/// What has to be stored about waiting sites, and about those that want nothing any more.
-fn notes(plan: &Plan, estate: &Estate) -> Vec<(String, Option<Wanted>)> {
-    plan.sites
-        .iter()
-        .filter_map(|site| {
-            let noted = estate.observed.sites.get(&site.site)?.wanted;
-            let wanted = match (&site.decision, site.wanted) {
-                // It is fired now, and nothing is left to wait for.
-                (Decision::Build(_) | Decision::Forget, _) => return None,
-                // The content may be what is being built: the record of that build says.
-                (
-                    Decision::Wait {
-                        why: Wait::InFlight { stale: false, .. },
-                        ..
-                    },
-                    _,
-                ) => return None,
-                (Decision::Unchanged, _) => None,
-                (Decision::Attention(Attention::Unreadable(_)), _) | (_, None) => return None,
-                (_, Some(hash)) => Some(match noted {
-                    Some(noted) if noted.hash == hash => noted,
-                    Some(noted) => Wanted {
-                        hash,
-                        since: plan.now,
-                        drift_since: noted.drift_since,
-                    },
-                    None => Wanted {
-                        hash,
-                        since: plan.now,
-                        drift_since: plan.now,
-                    },
-                }),
-            };
-            if wanted == noted {
-                return None;
-            }
-            Some((estate.details(&site.site)?.id.clone(), wanted))
-        })
+fn by_id(notes: Vec<(SiteName, Option<Wanted>)>, estate: &Estate) -> Vec<(String, Option<Wanted>)> {
+    notes
+        .into_iter()
+        .filter_map(|(site, note)| Some((estate.details(&site)?.id.clone(), note)))
         .collect()
+}
+
+/// Content that was wanted, and gave way to other content before it was built: a hook called at
+/// every change would have built it.
+fn measure(notes: &[(SiteName, Option<Wanted>)], estate: &Estate) {
+    let avoided = notes
+        .iter()
+        .filter(|(site, _)| {
+            let seen = estate.observed.sites.get(site);
+            seen.is_some_and(|seen| seen.wanted.is_some() && seen.flight.is_none())
+        })
+        .count();
+    metrics::counter!("microblot_builds_avoided_total").increment(avoided as u64);
 }

@@ -217,6 +217,9 @@ pub(super) async fn keep(
         );
         tx!(tx, conn => sqlx::query(sql).bind(Json(parts)).execute(conn).await.map(|_| ())?);
     }
+    if manifests.is_empty() {
+        return Ok(());
+    }
     let rows: Vec<_> = manifests
         .iter()
         .map(|(hash, fingerprint)| {

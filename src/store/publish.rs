@@ -2,6 +2,7 @@ use serde::Serialize;
 use sqlx::types::Json;
 
 use super::Store;
+use super::content::{self, PartRow};
 use super::db::{Stamp, Tx, each, tx};
 use super::error::StoreError;
 use super::new_id;
@@ -62,12 +63,18 @@ struct Keyed<'a> {
 }
 
 impl Store {
-    /// Publishes the next generation, whole or not at all. Answers its number.
+    /// Publishes the next generation, whole or not at all, with the file parts that it refers to.
+    /// Answers its number.
     ///
     /// # Errors
     ///
     /// [`StoreError::Raced`] when somebody else published since the difference was taken.
-    pub async fn publish(&self, publication: &Publication, by: &Actor) -> Result<i64, StoreError> {
+    pub async fn publish(
+        &self,
+        publication: &Publication,
+        parts: &[PartRow],
+        by: &Actor,
+    ) -> Result<i64, StoreError> {
         let mut tx = self.write.begin().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
@@ -88,6 +95,7 @@ impl Store {
         if inserted == 0 {
             return Err(StoreError::Raced);
         }
+        content::keep(&mut tx, &Default::default(), parts).await?;
         rename(&mut tx, stamp, &publication.renamed).await?;
         change(&mut tx, stamp, &publication.changed, by, now.0).await?;
         let removed: Vec<Keyed<'_>> = publication.removed.iter().map(|id| Keyed { id }).collect();

@@ -132,8 +132,8 @@ fn title(value: &str) -> Option<String> {
 /// The first JSON string of a value, and the value without it.
 fn split_title(value: &str) -> Option<(&str, String)> {
     let start = value.find('"')?;
-    let mut strings = serde_json::Deserializer::from_str(&value[start..])
-        .into_iter::<serde::de::IgnoredAny>();
+    let mut strings =
+        serde_json::Deserializer::from_str(&value[start..]).into_iter::<serde::de::IgnoredAny>();
     strings.next()?.ok()?;
     let end = start + strings.byte_offset();
     let rest = format!("{} {}", value[..start].trim(), value[end..].trim());

@@ -57,7 +57,12 @@ async fn render(job: &Job<'_>, root: &Path, out: &str) -> Result<(), Failure> {
         posts,
         files: Vec::new(),
         members,
-        base: job.spec.files.iter().map(|glob| base(glob)).collect(),
+        base: job
+            .spec
+            .files
+            .iter()
+            .map(|glob| inputs::base(glob).to_owned())
+            .collect(),
     };
     let files = job.manifest.files.clone();
     let (root, out): (PathBuf, PathBuf) = (root.to_owned(), root.join(out));
@@ -132,7 +137,7 @@ fn read_files(
             let digest: Digest = digest
                 .parse()
                 .map_err(|error| Failure::Moved(format!("{path}: {error}")))?;
-            let bytes = inputs::read_verified(root, Path::new(&path), &digest, super::MAX_CONTENT)
+            let bytes = inputs::read_verified(root, &path, &digest, super::MAX_CONTENT)
                 .map_err(|error| Failure::Moved(crate::chain(&error)))?;
             let member = owners.iter().position(|globs| {
                 globs
@@ -157,11 +162,4 @@ fn globs(patterns: &[String]) -> GlobSet {
         }
     }
     set.build().unwrap_or_default()
-}
-
-/// What stands before the first wildcard of a glob, up to its last `/`.
-fn base(glob: &str) -> String {
-    let fixed = glob.find(['*', '?', '[', '{']).unwrap_or(glob.len());
-    let folder = glob[..fixed].rfind('/').map_or(0, |slash| slash + 1);
-    glob[..folder].to_owned()
 }

@@ -52,10 +52,9 @@ fn of_site(site: &SitePlan, explanation: Option<&Explanation>, now: Millis) -> V
     let until = match &site.decision {
         Decision::Wait { until, .. } => *until,
         Decision::Attention(Attention::Stalled { retry_at, .. }) => *retry_at,
-        Decision::Build(_)
-        | Decision::Attention(_)
-        | Decision::Forget
-        | Decision::Unchanged => None,
+        Decision::Build(_) | Decision::Attention(_) | Decision::Forget | Decision::Unchanged => {
+            None
+        }
     };
     let nothing = Explanation::default();
     let Explanation {

@@ -72,11 +72,7 @@ fn wait(why: &Wait, until: Option<Millis>, now: Millis) -> String {
     let left = left.as_deref();
     match why {
         Wait::Debounce { stretched } => {
-            let low = if *stretched {
-                " (budget runs low)"
-            } else {
-                ""
-            };
+            let low = if *stretched { " (budget runs low)" } else { "" };
             match left {
                 Some(left) => format!("waiting {left} for changes to settle{low}"),
                 None => format!("waiting for changes to settle{low}"),

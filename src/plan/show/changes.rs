@@ -18,8 +18,9 @@ pub struct Explanation {
     pub changes: Vec<Change>,
     /// How many more there are.
     pub more: usize,
-    /// The unified diff of the two manifests, at most 400 lines. As it is stored: neutralise it
-    /// with [`plain`](super::plain) line by line before it is shown.
+    /// The unified diff of the two manifests, digests cut to 12 digits: at most 400 lines and one
+    /// that says that it was cut. Neutralise it with [`plain`](super::plain) line by line before
+    /// it goes to a terminal.
     pub diff: String,
 }
 
@@ -146,7 +147,12 @@ fn brief(value: &str, without_title: bool) -> String {
         Some((_, rest)) if without_title => rest,
         _ => value.to_owned(),
     };
-    let words: Vec<&str> = value
+    cut_digests(&value)
+}
+
+/// Sixty-four digits are for machines: twelve tell any two contents apart.
+fn cut_digests(line: &str) -> String {
+    let words: Vec<&str> = line
         .split(' ')
         .map(|word| match word.len() {
             64 if word.bytes().all(|b| b.is_ascii_hexdigit()) => &word[..12],
@@ -185,7 +191,8 @@ fn diff(last: &str, wanted: &str) -> String {
                 ChangeTag::Delete => '-',
                 ChangeTag::Insert => '+',
             };
-            let _infallible = writeln!(out, "{sign}{}", change.value().trim_end_matches('\n'));
+            let line = cut_digests(change.value().trim_end_matches('\n'));
+            let _infallible = writeln!(out, "{sign}{line}");
             lines += 1;
         }
     }

@@ -218,13 +218,22 @@ fn change(change: &Change) -> String {
         Op::Remove => '-',
     };
     let mut line = format!("{sign} {input}: {}", plain(item));
-    match (input, old.as_deref(), new.as_deref()) {
-        (Input::Files | Input::Posts, ..) | (_, None, None) => {}
-        (_, Some(old), Some(new)) => {
-            let _infallible = write!(line, " {} → {}", plain(old), plain(new));
+    // A digest tells people nothing; a title that changed is still beside its digest.
+    let shown = |value: &Option<String>| {
+        let value = plain(value.as_ref()?);
+        match input {
+            Input::Spec | Input::Revision => Some(value),
+            Input::Posts => value.find('"').map(|title| value[title..].to_owned()),
+            Input::Files => None,
         }
-        (_, Some(value), None) | (_, None, Some(value)) => {
-            let _infallible = write!(line, " {}", plain(value));
+    };
+    match (shown(old), shown(new)) {
+        (None, None) => {}
+        (Some(old), Some(new)) => {
+            let _infallible = write!(line, " {old} → {new}");
+        }
+        (Some(value), None) | (None, Some(value)) => {
+            let _infallible = write!(line, " {value}");
         }
     }
     line

@@ -1,0 +1,380 @@
+//! What sites share: safety rails, limits and the budget.
+
+use super::*;
+use crate::model::{Account, Budget, BudgetState, Limits, Refusal, Share};
+
+/// So many hosted sites `s00…`, each due since its number of seconds after an hour ago.
+fn due(count: u64) -> (Desired, Observed) {
+    let (mut desired, mut observed) = (Desired::default(), Observed::default());
+    for i in 0..count {
+        let site = name(&format!("s{i:02}"));
+        let since = ago(3_600 - i);
+        desired.sites.insert(site.clone(), wants("b"));
+        observed.sites.insert(
+            site,
+            ObservedSite {
+                wanted: noted("b", since, since),
+                ..built("a")
+            },
+        );
+    }
+    desired.limits.builds_at_once = Share(100);
+    (desired, observed)
+}
+
+fn built_sites(plan: &Plan) -> Vec<&str> {
+    plan.sites
+        .iter()
+        .filter(|site| builds(&site.decision))
+        .map(|site| site.site.as_str())
+        .collect()
+}
+
+fn of<'a>(plan: &'a Plan, site: &str) -> &'a Decision {
+    let found = plan.sites.iter().find(|plan| plan.site.as_str() == site);
+    &found.unwrap().decision
+}
+
+// Builds in flight.
+
+#[test]
+fn no_more_builds_fly_than_allowed_and_the_oldest_drift_goes_first() {
+    let (mut desired, mut observed) = due(5);
+    desired.limits.builds_in_flight = 4;
+    observed.account.in_flight = 2;
+    let oldest = observed.sites.get_mut("s04").unwrap();
+    oldest.wanted = noted("b", ago(9_000), ago(9_000));
+    let plan = plan(&desired, &observed, NOW);
+    assert_eq!(built_sites(&plan), ["s00", "s04"]);
+    assert_eq!(
+        *of(&plan, "s01"),
+        Decision::Wait {
+            why: Wait::Crowd { used: 4, of: 4 },
+            until: None,
+        }
+    );
+}
+
+#[test]
+fn requests_of_people_go_before_older_drift() {
+    let (mut desired, observed) = due(3);
+    desired.limits.builds_in_flight = 1;
+    desired.sites.get_mut("s02").unwrap().rebuild = Some(request());
+    assert_eq!(built_sites(&plan(&desired, &observed, NOW)), ["s02"]);
+}
+
+#[test]
+fn names_break_ties() {
+    let (mut desired, mut observed) = due(3);
+    desired.limits.builds_in_flight = 2;
+    for seen in observed.sites.values_mut() {
+        seen.wanted = noted("b", ago(60), ago(60));
+    }
+    assert_eq!(built_sites(&plan(&desired, &observed, NOW)), ["s00", "s01"]);
+}
+
+#[test]
+fn sites_that_are_not_hosted_share_nothing() {
+    let (mut desired, mut observed) = due(4);
+    desired.limits = Limits {
+        builds_in_flight: 1,
+        builds_per_minute: 1,
+        ..desired.limits
+    };
+    desired.budget = Some(Budget {
+        deploys_per_month: 1,
+    });
+    observed.account = Account {
+        in_flight: 1,
+        fired: vec![ago(1)],
+        deploys_this_month: 1,
+    };
+    for site in ["s01", "s03"] {
+        desired.sites.get_mut(site).unwrap().builder = BuilderKind::Render;
+    }
+    assert_eq!(built_sites(&plan(&desired, &observed, NOW)), ["s01", "s03"]);
+}
+
+#[test]
+fn a_build_that_takes_anothers_place_needs_no_place_of_its_own() {
+    let (mut desired, mut observed) = due(3);
+    desired.limits.builds_in_flight = 2;
+    observed.account.in_flight = 2;
+    observed.sites.get_mut("s02").unwrap().flight = Some(unknown("a"));
+    let plan = plan(&desired, &observed, NOW);
+    assert_eq!(built_sites(&plan), ["s02"]);
+}
+
+#[test]
+fn a_place_is_not_free_before_the_build_that_takes_it_over_may_start() {
+    let (mut desired, mut observed) = due(3);
+    desired.limits.builds_in_flight = 2;
+    desired.limits.builds_per_minute = 1;
+    observed.account.in_flight = 2;
+    observed.account.fired = vec![ago(1)];
+    observed.sites.get_mut("s02").unwrap().flight = Some(unknown("a"));
+    assert_eq!(plan(&desired, &observed, NOW).counts.build, 0);
+    observed.account.fired.clear();
+    assert_eq!(built_sites(&plan(&desired, &observed, NOW)), ["s02"]);
+}
+
+// Builds per minute.
+
+#[test]
+fn each_site_in_line_waits_for_its_own_slot() {
+    let (mut desired, mut observed) = due(5);
+    desired.limits.builds_per_minute = 3;
+    observed.account.fired = vec![ago(50), ago(20)];
+    let plan = plan(&desired, &observed, NOW);
+    assert_eq!(built_sites(&plan), ["s00"]);
+    let slot = |site| match of(&plan, site) {
+        Decision::Wait {
+            why: Wait::Rate { used: 3, of: 3 },
+            until: Some(until),
+        } => until.since(NOW).as_secs(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(["s01", "s02", "s03", "s04"].map(slot), [10, 40, 60, 60]);
+}
+
+#[test]
+fn a_slot_is_free_at_its_very_time() {
+    let (mut desired, mut observed) = due(1);
+    desired.limits.builds_per_minute = 1;
+    observed.account.fired = vec![ago(0)];
+    let at = |now| plan(&desired, &observed, now).counts.build;
+    assert_eq!(at(just_before(later(60))), 0);
+    assert_eq!(at(later(60)), 1);
+}
+
+#[test]
+fn a_limit_that_was_lowered_frees_no_slot_before_enough_builds_are_old() {
+    let (mut desired, mut observed) = due(1);
+    desired.limits.builds_per_minute = 2;
+    observed.account.fired = vec![ago(50), ago(40), ago(30), ago(20)];
+    let plan = plan(&desired, &observed, NOW);
+    assert_eq!(waits_until(of(&plan, "s00")), later(30));
+}
+
+#[test]
+fn builds_of_a_clock_that_was_set_back_do_not_count() {
+    let (mut desired, mut observed) = due(1);
+    desired.limits.builds_per_minute = 1;
+    observed.account.fired = vec![later(3_600)];
+    assert_eq!(plan(&desired, &observed, NOW).counts.build, 1);
+}
+
+// The budget.
+
+/// Twenty days into November.
+fn budget(used: u32) -> (Desired, Observed) {
+    let (mut desired, mut observed) = due(3);
+    desired.budget = Some(Budget {
+        deploys_per_month: 100,
+    });
+    observed.account.deploys_this_month = used;
+    (desired, observed)
+}
+
+fn state(used: u32) -> BudgetState {
+    let (desired, observed) = budget(used);
+    plan(&desired, &observed, NOW).budget.unwrap()
+}
+
+#[test]
+fn what_is_not_paid_for_waits_for_the_next_month() {
+    let (desired, observed) = budget(98);
+    let desired = Desired {
+        explicit: true,
+        ..desired
+    };
+    let plan = plan(&desired, &observed, NOW);
+    assert_eq!(built_sites(&plan), ["s00", "s01"]);
+    let december: jiff::Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+    assert_eq!(
+        *of(&plan, "s02"),
+        Decision::Wait {
+            why: Wait::Budget { used: 100, of: 100 },
+            until: Some(december.into()),
+        }
+    );
+}
+
+#[test]
+fn a_request_cannot_spend_what_is_not_there() {
+    let (mut desired, observed) = budget(100);
+    desired.sites.get_mut("s00").unwrap().rebuild = Some(request());
+    let plan = plan(&desired, &observed, NOW);
+    assert!(matches!(
+        of(&plan, "s00"),
+        Decision::Wait {
+            why: Wait::Budget { .. },
+            ..
+        }
+    ));
+}
+
+#[test]
+fn the_budget_is_forecast_at_the_pace_of_the_month() {
+    assert_eq!(state(0).empty_at, None);
+    assert_eq!(state(60).empty_at, None, "60 in 20 days lasts for 30");
+    let at = state(90).empty_at.unwrap();
+    assert!(at > NOW && at < state(90).resets_at, "{at}");
+    assert_eq!(state(100).empty_at, Some(NOW));
+}
+
+#[test]
+fn a_budget_that_runs_low_stretches_debounce() {
+    assert_eq!(state(40).debounce, None, "more than half is left");
+    assert_eq!(state(60).debounce, None, "it lasts");
+    let stretch = state(90).debounce.unwrap();
+    assert_eq!(stretch, seconds(6 * 3_600), "never longer");
+    let stretch = state(80).debounce.unwrap();
+    assert_eq!(stretch, seconds(6 * 3_600));
+    assert_eq!(state(100).debounce, None, "nothing is left to stretch");
+
+    let (mut desired, observed) = budget(900);
+    desired.budget = Some(Budget {
+        deploys_per_month: 1_000,
+    });
+    let plan_at = |desired: &Desired, observed: &Observed| plan(desired, observed, NOW);
+    let stretch = plan_at(&desired, &observed)
+        .budget
+        .unwrap()
+        .debounce
+        .unwrap();
+    assert!(
+        stretch > seconds(2 * 3_600) && stretch < seconds(3 * 3_600),
+        "{stretch:?}"
+    );
+
+    // Due an hour ago with its own debounce; now it waits from then for the longer one.
+    let first = plan_at(&desired, &observed);
+    assert_eq!(
+        *of(&first, "s00"),
+        Decision::Wait {
+            why: Wait::Debounce { stretched: true },
+            until: Some(ago(3_600).plus(stretch)),
+        }
+    );
+    desired.sites.get_mut("s00").unwrap().builder = BuilderKind::Render;
+    desired.sites.get_mut("s01").unwrap().rebuild = Some(request());
+    let second = plan_at(&desired, &observed);
+    assert_eq!(
+        built_sites(&second),
+        ["s00", "s01"],
+        "only hosted sites, no requests"
+    );
+    desired.explicit = true;
+    assert_eq!(plan_at(&desired, &observed).counts.build, 3);
+    desired.explicit = false;
+    let own = &mut desired.sites.get_mut("s02").unwrap().timing;
+    (own.debounce, own.max_wait) = (seconds(3 * 3_600), seconds(4 * 3_600));
+    let third = plan_at(&desired, &observed);
+    assert_eq!(
+        *of(&third, "s02"),
+        Decision::Wait {
+            why: Wait::Debounce { stretched: false },
+            until: Some(ago(3_600 - 2).plus(seconds(3 * 3_600))),
+        }
+    );
+}
+
+#[test]
+fn the_first_builds_of_a_month_predict_nothing_wild() {
+    let (desired, mut observed) = budget(0);
+    let first: jiff::Timestamp = "2026-12-01T00:01:00Z".parse().unwrap();
+    observed.account.deploys_this_month = 2;
+    let state = plan(&desired, &observed, first.into()).budget.unwrap();
+    assert_eq!(state.empty_at, None);
+}
+
+// Safety rails.
+
+/// So many of so many sites are due.
+fn some_of(count: usize, total: usize) -> (Desired, Observed) {
+    let (mut desired, mut observed) = due(total as u64);
+    desired.limits.builds_at_once = Share(50);
+    for seen in observed.sites.values_mut().skip(count) {
+        *seen = built("b");
+    }
+    (desired, observed)
+}
+
+#[test]
+fn too_many_builds_at_once_are_refused_with_both_numbers() {
+    for (count, total, refused) in [(5, 10, false), (6, 10, true), (9, 9, false), (12, 14, true)] {
+        let (desired, observed) = some_of(count, total);
+        let plan = plan(&desired, &observed, NOW);
+        let limit = Share(50);
+        let expected = Decision::Attention(Attention::Refused(Refusal {
+            count,
+            total,
+            limit,
+        }));
+        assert_eq!(*of(&plan, "s00") == expected, refused, "{count} of {total}");
+        assert_eq!(plan.counts.build, if refused { 0 } else { count });
+    }
+}
+
+#[test]
+fn what_somebody_let_through_is_built_and_not_counted() {
+    let (mut desired, observed) = some_of(6, 10);
+    desired.sites.get_mut("s00").unwrap().approved = Some(hash("b"));
+    assert_eq!(
+        plan(&desired, &observed, NOW).counts.build,
+        6,
+        "5 of 10 are left"
+    );
+
+    let (mut desired, observed) = some_of(8, 10);
+    desired.sites.get_mut("s00").unwrap().approved = Some(hash("b"));
+    desired.sites.get_mut("s01").unwrap().approved = Some(hash("another"));
+    desired.sites.get_mut("s02").unwrap().rebuild = Some(request());
+    let plan = plan(&desired, &observed, NOW);
+    assert_eq!(built_sites(&plan), ["s00", "s02"]);
+    assert!(matches!(
+        of(&plan, "s01"),
+        Decision::Attention(Attention::Refused(Refusal {
+            count: 6,
+            total: 10,
+            ..
+        }))
+    ));
+}
+
+#[test]
+fn taking_over_builds_of_dead_holders_is_no_flood() {
+    let (desired, mut observed) = some_of(8, 10);
+    for seen in observed.sites.values_mut().take(8) {
+        seen.flight = Some(Flight {
+            lease_until: NOW,
+            ..claimed("b")
+        });
+    }
+    assert_eq!(plan(&desired, &observed, NOW).counts.build, 8);
+}
+
+#[test]
+fn sites_that_are_to_be_forgotten_are_not_part_of_the_estate() {
+    let (mut desired, observed) = some_of(6, 12);
+    for site in desired.sites.values_mut().skip(10) {
+        site.target = None;
+    }
+    let plan = plan(&desired, &observed, NOW);
+    assert!(matches!(
+        of(&plan, "s00"),
+        Decision::Attention(Attention::Refused(Refusal {
+            count: 6,
+            total: 10,
+            ..
+        }))
+    ));
+}
+
+#[test]
+fn a_share_of_all_sites_is_taken_also_when_few_are_planned() {
+    let (mut desired, observed) = some_of(10, 20);
+    desired.only = Some(desired.sites.keys().take(6).cloned().collect());
+    assert_eq!(plan(&desired, &observed, NOW).counts.build, 6);
+}

@@ -1,5 +1,6 @@
 //! The words of Microblot as types. Pure: nothing here reads a clock, a file or a database.
 
+mod desired;
 mod digest;
 mod manifest;
 mod name;
@@ -8,6 +9,7 @@ mod secret;
 mod spec;
 mod time;
 
+pub use desired::{Budget, Limits, Share};
 pub use digest::{ContentHash, Digest, DigestError, Fingerprint};
 pub use manifest::{Input, Inputs, Manifest, Part};
 pub use name::{NameError, SiteName};

@@ -1,0 +1,87 @@
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::{Config, Diagnostics, load};
+
+/// The largest `sites.toml` that is read, in bytes. A hundred thousand sites take about half of it.
+pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Why a `sites.toml` could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no such file.
+    #[error("{} does not exist: `microblot init` writes one, `--config` names another", .0.display())]
+    Missing(PathBuf),
+    /// It exists, but reading fails.
+    #[error("{} cannot be read", .0.display())]
+    Unreadable(PathBuf, #[source] io::Error),
+    /// It is larger than [`MAX_BYTES`].
+    #[error(
+        "{} has {size} bytes, more than the {MAX_BYTES} that are read: \
+         check that it is the right file, or split the sites over two installations",
+        .path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// It is not UTF-8, as TOML has to be.
+    #[error(
+        "{}:{line}:{column}: the byte 0x{byte:02X} is not UTF-8: save the file as UTF-8",
+        .path.display()
+    )]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The line of the first bad byte, from 1.
+        line: usize,
+        /// Its column, from 1 and in characters.
+        column: usize,
+        /// The byte.
+        byte: u8,
+    },
+    /// It has errors. Shows them all.
+    #[error(transparent)]
+    Invalid(#[from] Diagnostics),
+}
+
+/// Reads and loads the file at `path`.
+///
+/// # Errors
+///
+/// [`ReadError`], of which `Invalid` holds every error of the text.
+pub fn read(path: &Path) -> Result<Config, ReadError> {
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => ReadError::Missing(path.to_owned()),
+        _ => ReadError::Unreadable(path.to_owned(), error),
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    let mut bytes = Vec::new();
+    // The size of a pipe is not known before, and a file may grow: the reading itself is capped.
+    let read = (&mut file)
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)? as u64;
+    if read > MAX_BYTES {
+        return Err(ReadError::TooLarge {
+            path: path.to_owned(),
+            size: size.max(read),
+        });
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let good = &bytes[..error.valid_up_to()];
+        let line_start = good.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let column = String::from_utf8_lossy(&good[line_start..]).chars().count() + 1;
+        ReadError::NotUtf8 {
+            path: path.to_owned(),
+            line: good.iter().filter(|byte| **byte == b'\n').count() + 1,
+            column,
+            byte: bytes.get(good.len()).copied().unwrap_or_default(),
+        }
+    })?;
+    Ok(load(text, &path.display().to_string())?)
+}

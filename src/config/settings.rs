@@ -1,0 +1,169 @@
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Budget, Limits, Timing};
+
+use super::fields::{Fields, Item};
+use super::report::Report;
+use super::values::{duration, share, slack_id, written};
+
+/// Everything in `sites.toml` that belongs to no single site.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Settings {
+    /// What the hosting account bears, and the safety rails.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What the hosting plan can pay for, if that is bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// Chat.
+    #[serde(default)]
+    pub slack: Slack,
+}
+
+/// The settings of chat that belong to no single site.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Slack {
+    /// Slack's id of the channel where results are told when nobody asked in chat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<String>,
+    /// Slack's ids of the people who may do everything.
+    #[serde(default)]
+    pub admins: Vec<String>,
+}
+
+pub(super) const LIMITS: &[&str] = &[
+    "builds_per_minute",
+    "builds_in_flight",
+    "builds_at_once",
+    "removals_at_once",
+];
+pub(super) const BUDGET: &[&str] = &["deploys_per_month"];
+pub(super) const SLACK: &[&str] = &["notify", "admins"];
+pub(super) const TIMING: &[&str] = &["debounce", "max_wait", "timeout"];
+
+/// The most that a limit can be set to.
+pub(super) const MOST_BUILDS: u32 = 100_000;
+
+/// The most that the budget can be set to.
+pub(super) const MOST_DEPLOYS: u32 = 10_000_000;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// `[limits]`, `[budget]` and `[slack]`.
+pub(super) fn read(root: &Fields<'_, '_>, report: &mut Report) -> Settings {
+    Settings {
+        limits: root.optional("limits", report, limits).unwrap_or_default(),
+        budget: root.optional("budget", report, budget),
+        slack: root.optional("slack", report, slack).unwrap_or_default(),
+    }
+}
+
+fn limits(item: Item<'_, '_>, report: &mut Report) -> Option<Limits> {
+    let fields = Fields::of(item.node, "limits", LIMITS, report)?;
+    let built_in = Limits::default();
+    let builds = |item: Item<'_, '_>, report: &mut Report| item.count(report, MOST_BUILDS);
+    let per_minute = fields.optional("builds_per_minute", report, builds);
+    let in_flight = fields.optional("builds_in_flight", report, builds);
+    let at_once = fields.optional("builds_at_once", report, share);
+    let removals = fields.optional("removals_at_once", report, share);
+    Some(Limits {
+        builds_per_minute: per_minute.unwrap_or(built_in.builds_per_minute),
+        builds_in_flight: in_flight.unwrap_or(built_in.builds_in_flight),
+        builds_at_once: at_once.unwrap_or(built_in.builds_at_once),
+        removals_at_once: removals.unwrap_or(built_in.removals_at_once),
+    })
+}
+
+fn budget(item: Item<'_, '_>, report: &mut Report) -> Option<Budget> {
+    let fields = Fields::of(item.node, "budget", BUDGET, report)?;
+    let example = "deploys_per_month = 300";
+    let deploys = fields.required("deploys_per_month", example, report, |item, report| {
+        item.count(report, MOST_DEPLOYS)
+    })?;
+    Some(Budget {
+        deploys_per_month: deploys,
+    })
+}
+
+fn slack(item: Item<'_, '_>, report: &mut Report) -> Option<Slack> {
+    let fields = Fields::of(item.node, "slack", SLACK, report)?;
+    let notify = fields.optional("notify", report, |item, report| {
+        slack_id(item, report, "CG", "channel")
+    });
+    let admins = fields.optional("admins", report, |item, report| {
+        let people = item.array(report, "admins = [\"U012AB3CD\"]")?;
+        let mut admins: Vec<String> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for person in people {
+            let Some(id) = slack_id(person, report, "UW", "member") else {
+                continue;
+            };
+            if seen.insert(id.clone()) {
+                admins.push(id);
+            } else {
+                let message = format!("`{id}` is listed twice");
+                report.error(person.span(), message, Some("keep one of the two".to_owned()));
+            }
+        }
+        Some(admins)
+    });
+    Some(Slack {
+        notify,
+        admins: admins.unwrap_or_default(),
+    })
+}
+
+/// `[defaults]`, over what is built in.
+pub(super) fn defaults(root: &Fields<'_, '_>, report: &mut Report) -> Timing {
+    let built_in = Timing::default();
+    root.optional("defaults", report, |item, report| {
+        let fields = Fields::of(item.node, "defaults", TIMING, report)?;
+        Some(timing(&fields, &built_in, report))
+    })
+    .unwrap_or(built_in)
+}
+
+/// The times of a table, over those of `base`.
+pub(super) fn timing(fields: &Fields<'_, '_>, base: &Timing, report: &mut Report) -> Timing {
+    let debounce = fields.optional("debounce", report, |item, report| {
+        duration(item, report, Duration::ZERO, DAY)
+    });
+    let max_wait = fields.optional("max_wait", report, |item, report| {
+        duration(item, report, Duration::ZERO, WEEK)
+    });
+    let timeout = fields.optional("timeout", report, |item, report| {
+        duration(item, report, Duration::from_secs(10), 24 * HOUR)
+    });
+    let timing = Timing {
+        debounce: debounce.unwrap_or(base.debounce),
+        max_wait: max_wait.unwrap_or(base.max_wait),
+        timeout: timeout.unwrap_or(base.timeout),
+    };
+    // A value that was refused says nothing about the other.
+    let refused = |key, value: &Option<Duration>| fields.get(key).is_some() && value.is_none();
+    let comparable = !refused("debounce", &debounce) && !refused("max_wait", &max_wait);
+    let blamed = fields.get("max_wait").or(fields.get("debounce"));
+    if let Some(blamed) = blamed
+        && comparable
+        && timing.debounce > timing.max_wait
+    {
+        too_short_a_wait(blamed.span(), &timing, report);
+    }
+    timing
+}
+
+fn too_short_a_wait(span: Range<usize>, timing: &Timing, report: &mut Report) {
+    let (debounce, max_wait) = (written(timing.debounce), written(timing.max_wait));
+    let message =
+        format!("`max_wait` ({max_wait}) must not be shorter than `debounce` ({debounce})");
+    let hint = format!(
+        "the quiet time is never longer than the longest wait: \
+         set `max_wait = \"{debounce}\"` or more, or a shorter `debounce`"
+    );
+    report.error(span, message, Some(hint));
+}

@@ -1,0 +1,227 @@
+//! The values that stand for themselves: what they must look like, and what to write instead.
+
+use std::time::Duration;
+
+use jiff::fmt::friendly::SpanParser;
+use jiff::{SignedDuration, SpanRelativeTo};
+use url::{SyntaxViolation, Url};
+
+use crate::model::{Share, SiteName};
+
+use super::fields::Item;
+use super::report::Report;
+use super::secrets::masked;
+
+/// The longest title, in characters.
+pub(super) const LONGEST_TITLE: usize = 200;
+
+/// The longest address, in bytes. Browsers and proxies give up at about this length.
+pub(super) const LONGEST_URL: usize = 2048;
+
+/// The longest text that a message quotes, in characters.
+const LONGEST_QUOTE: usize = 60;
+
+/// A text as messages quote it: in backticks, on one line, cut when long, without secrets.
+pub(super) fn shown(text: &str) -> String {
+    let cut = text.char_indices().nth(LONGEST_QUOTE).map(|(at, _)| at);
+    let start = masked(&text[..cut.unwrap_or(text.len())]);
+    let mut quoted = String::from("`");
+    for c in start.chars() {
+        match c {
+            '"' | '\'' | '\\' => quoted.push(c),
+            other => quoted.extend(other.escape_debug()),
+        }
+    }
+    if cut.is_some() {
+        quoted.push('…');
+    }
+    quoted.push('`');
+    quoted
+}
+
+/// A length of time, at least `least` and at most `most`.
+pub(super) fn duration(
+    item: Item<'_, '_>,
+    report: &mut Report,
+    least: Duration,
+    most: Duration,
+) -> Option<Duration> {
+    let example = format!("{} = \"1m30s\"", item.key);
+    let text = item.text(report, &example)?;
+    let Some(duration) = parse_duration(text) else {
+        let message = format!("`{}` must be a length of time, not {}", item.key, shown(text));
+        let hint = format!("write numbers with units ms, s, m, h or d, like `{example}`");
+        return item.refuse(report, message, hint);
+    };
+    if duration < least || duration > most {
+        let (least, most) = (written(least), written(most));
+        let message = format!("`{}` must be from {least} to {most}", item.key);
+        return item.refuse(report, message, format!("write it like `{example}`"));
+    }
+    Some(duration)
+}
+
+/// Only digits, units and spaces: the parser knows more forms than people should have to.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let plain = |c: char| matches!(c, '0'..='9' | 'a'..='z' | ' ' | '.');
+    if !text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(plain) {
+        return None;
+    }
+    let span = SpanParser::new().parse_span(text).ok()?;
+    let days = SpanRelativeTo::days_are_24_hours();
+    span.to_duration(days).ok()?.try_into().ok()
+}
+
+/// A length of time as people write it.
+pub(super) fn written(duration: Duration) -> String {
+    let days = duration.as_secs() / 86_400;
+    if days > 1 && duration == Duration::from_secs(days * 86_400) {
+        return format!("{days}d");
+    }
+    let signed = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    format!("{signed:#}").replace(' ', "")
+}
+
+/// A part of a whole: `"50%"`.
+pub(super) fn share(item: Item<'_, '_>, report: &mut Report) -> Option<Share> {
+    let example = format!("{} = \"50%\"", item.key);
+    let text = item.text(report, &example)?;
+    let percent = text
+        .strip_suffix('%')
+        .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+        .filter(|digits| *digits == "0" || !digits.starts_with('0'))
+        .and_then(|digits| digits.parse().ok())
+        .filter(|percent| *percent <= 100);
+    match percent {
+        Some(percent) => Some(Share(percent)),
+        None => {
+            let message = format!("`{}` must be \"0%\" to \"100%\", not {}", item.key, shown(text));
+            item.refuse(report, message, format!("write it like `{example}`"))
+        }
+    }
+}
+
+/// A title: one line that says something.
+pub(super) fn title(item: Item<'_, '_>, report: &mut Report) -> Option<String> {
+    let text = item.text(report, "title = \"Foo Team\"")?;
+    let length = text.chars().count();
+    let message = if text.trim().is_empty() {
+        "`title` is empty".to_owned()
+    } else if length > LONGEST_TITLE {
+        format!("`title` has {length} characters, more than {LONGEST_TITLE}")
+    } else if text.chars().any(char::is_control) {
+        "`title` must be one line without control characters".to_owned()
+    } else {
+        return Some(text.to_owned());
+    };
+    item.refuse(report, message, "write what people call the site, like `title = \"Foo Team\"`")
+}
+
+/// The public address of a site, kept as it is written.
+pub(super) fn address(item: Item<'_, '_>, report: &mut Report) -> Option<String> {
+    let example = "url = \"https://foo.example.org/\"";
+    let text = item.text(report, example)?;
+    let refuse = |report: &mut Report, why: String| {
+        item.refuse(report, format!("`url` {why}"), format!("write it like `{example}`"))
+    };
+    if text.len() > LONGEST_URL {
+        return refuse(report, format!("has {} bytes, more than {LONGEST_URL}", text.len()));
+    }
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return refuse(report, "must start with http:// or https://".to_owned());
+    }
+    let violation = std::cell::Cell::new(None::<SyntaxViolation>);
+    let note = |found| violation.set(Some(violation.get().unwrap_or(found)));
+    let url = match Url::options().syntax_violation_callback(Some(&note)).parse(text) {
+        Ok(url) => url,
+        Err(error) => return refuse(report, format!("is no address: {error}")),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        report.hide(item.span());
+        return refuse(report, "must not hold a user name or password".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refuse(report, "must have no `?` and no `#`: pages are added to it".to_owned());
+    }
+    if let Some(violation) = violation.get() {
+        return refuse(report, format!("is no clean address: {}", violation.description()));
+    }
+    Some(text.to_owned())
+}
+
+/// A site name as a value.
+pub(super) fn site_name(item: Item<'_, '_>, report: &mut Report) -> Option<SiteName> {
+    let text = item.text(report, &format!("{} = \"foo\"", item.key))?;
+    match text.parse() {
+        Ok(name) => Some(name),
+        Err(error) => {
+            let message = format!("{} is no site name", shown(text));
+            item.refuse(report, message, error.to_string())
+        }
+    }
+}
+
+/// A glob of files from the folder of `sites.toml`.
+pub(super) fn glob(item: Item<'_, '_>, report: &mut Report) -> Option<String> {
+    let example = "files = [\"www/**\", \"shared/*.css\"]";
+    let text = item.text(report, example)?;
+    match glob_problem(text) {
+        None => Some(text.to_owned()),
+        Some(problem) => {
+            let message = format!("the glob {} {problem}", shown(text));
+            item.refuse(report, message, format!("write globs from this file's folder, like `{example}`"))
+        }
+    }
+}
+
+/// Why a text is no glob of files below the folder of `sites.toml`.
+fn glob_problem(text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some("is empty".to_owned());
+    }
+    if let Some(problem) = path_problem(text) {
+        return Some(problem.to_owned());
+    }
+    // Without these characters every text is a valid glob, and most have none.
+    if !text.contains(['[', ']', '{', '}', '\\']) {
+        return None;
+    }
+    let error = globset::Glob::new(text).err()?;
+    Some(format!("is not valid: {}", error.kind()))
+}
+
+/// Why a relative path leaves the folder of `sites.toml` or is not portable.
+pub(super) fn path_problem(text: &str) -> Option<&'static str> {
+    let drive = matches!(text.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+    if text.starts_with(['/', '\\', '~']) || drive {
+        Some("must be relative")
+    } else if text.split('/').any(|part| part == "..") {
+        Some("must not contain `..`")
+    } else if text.chars().any(char::is_control) {
+        Some("must not contain control characters")
+    } else {
+        None
+    }
+}
+
+/// One of Slack's ids: a letter that says what it is of, then capitals and digits.
+pub(super) fn slack_id(
+    item: Item<'_, '_>,
+    report: &mut Report,
+    letters: &str,
+    what: &str,
+) -> Option<String> {
+    let first = letters.get(..1).unwrap_or_default();
+    let example = format!("{first}012AB3CD");
+    let text = item.text(report, &format!("{} = \"{example}\"", item.key))?;
+    let capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    if text.starts_with(|c| letters.contains(c))
+        && (2..=32).contains(&text.len())
+        && text.bytes().all(capital)
+    {
+        return Some(text.to_owned());
+    }
+    let message = format!("{} is not Slack's id of a {what}", shown(text));
+    let hint = format!("write the id, like `{example}`, not the name: Slack shows it in the {what}'s details");
+    item.refuse(report, message, hint)
+}

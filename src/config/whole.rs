@@ -1,0 +1,174 @@
+use std::collections::HashMap;
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::model::SiteName;
+
+use super::diagnostic::MOST_SHOWN;
+use super::fields::{Fields, nearest};
+use super::overlap::Reach;
+use super::place::Lines;
+use super::report::Report;
+
+/// What sites say about each other and about the same folders, with the places.
+#[derive(Default)]
+pub(super) struct Gathered {
+    /// Folders that builds replace.
+    pub(super) outs: Said<String>,
+    /// Globs of the files that sites are built from.
+    pub(super) globs: Said<String>,
+    /// Former names.
+    pub(super) renames: Said<SiteName>,
+    /// Sites whose posts are shown by another.
+    pub(super) listed: Said<SiteName>,
+}
+
+/// Values with the site and the place of each.
+pub(super) struct Said<T>(Vec<Saying<T>>);
+
+/// One value, the site that says it and where.
+pub(super) struct Saying<T> {
+    pub(super) value: T,
+    pub(super) site: SiteName,
+    pub(super) span: Range<usize>,
+}
+
+impl<T> Default for Said<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Said<T> {
+    /// Nothing is gathered from a site whose name is no name.
+    pub(super) fn add(&mut self, value: T, site: Option<&SiteName>, span: Range<usize>) {
+        if let Some(site) = site.cloned() {
+            self.0.push(Saying { value, site, span });
+        }
+    }
+
+    /// In the order of the text, so that the later of two is blamed.
+    fn in_order(mut self) -> Vec<Saying<T>> {
+        self.0.sort_by_key(|saying| saying.span.start);
+        self.0
+    }
+}
+
+impl Gathered {
+    /// Reports what is wrong between sites.
+    pub(super) fn check(self, root: &Fields<'_, '_>, lines: &Lines<'_>, report: &mut Report) {
+        let empty = DeTable::new();
+        let declared = match root.get("sites").map(|sites| sites.node.get_ref()) {
+            Some(DeValue::Table(table)) => table,
+            _ => &empty,
+        };
+        renames(self.renames.in_order(), declared, lines, report);
+        listed(self.listed.in_order(), declared, report);
+        let outs = self.outs.in_order();
+        nested(&outs, lines, report);
+        own_inputs(outs, self.globs.in_order(), lines, report);
+        report.site = None;
+    }
+}
+
+fn renames(
+    renames: Vec<Saying<SiteName>>,
+    declared: &DeTable<'_>,
+    lines: &Lines<'_>,
+    report: &mut Report,
+) {
+    let mut claimed: HashMap<SiteName, (SiteName, u32)> = HashMap::new();
+    for Saying { value: old, site, span } in renames {
+        report.site = Some(site.clone());
+        if let Some((key, _)) = declared.get_key_value(old.as_str()) {
+            let line = lines.number(key.span().start);
+            let message = format!("`{old}` is not a former name: it is declared in line {line}");
+            let hint = "remove that declaration, or this `renamed_from`".to_owned();
+            report.error(span, message, Some(hint));
+        } else if let Some((other, line)) = claimed.get(&old) {
+            let message = format!("`{other}` was `{old}` before as well (line {line})");
+            let hint = "only one site can go on with the history of another".to_owned();
+            report.error(span, message, Some(hint));
+        } else {
+            let line = lines.number(span.start);
+            claimed.insert(old, (site, line));
+        }
+    }
+}
+
+fn listed(listed: Vec<Saying<SiteName>>, declared: &DeTable<'_>, report: &mut Report) {
+    // Looking for a like name reads all names: only for as many as are shown.
+    let mut guesses = MOST_SHOWN;
+    let unknown = listed
+        .into_iter()
+        .filter(|saying| !declared.contains_key(saying.value.as_str()));
+    for Saying { value, site, span } in unknown {
+        let message = format!("this file declares no site `{value}`");
+        let names = declared.iter().map(|(key, _)| key.get_ref().as_ref());
+        let near = (guesses > 0).then(|| nearest(value.as_str(), names)).flatten();
+        guesses = guesses.saturating_sub(1);
+        let hint = match near {
+            Some(near) => format!("did you mean `{near}`? A site made in chat may be meant as well"),
+            None => "its posts are shown once it is made in chat or declared here".to_owned(),
+        };
+        report.site = Some(site);
+        report.warning(span, message, Some(hint));
+    }
+}
+
+/// No folder that a build replaces may be, hold or be held by that of another site.
+fn nested(outs: &[Saying<String>], lines: &Lines<'_>, report: &mut Report) {
+    let mut sorted: Vec<_> = outs.iter().map(|out| (format!("{}/", out.value), out)).collect();
+    // Sorted with a `/` at their ends, a folder stands before all that it holds, and those together.
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut outer: Option<&(String, &Saying<String>)> = None;
+    for inner in &sorted {
+        let Some((path, first)) = outer.filter(|outer| inner.0.starts_with(&outer.0)) else {
+            outer = Some(inner);
+            continue;
+        };
+        let (first, second) = match first.span.start < inner.1.span.start {
+            true => (*first, inner.1),
+            false => (inner.1, *first),
+        };
+        let line = lines.number(first.span.start);
+        let message = if inner.0 == *path {
+            format!("`{}` is the folder of `{}` as well (line {line})", second.value, first.site)
+        } else {
+            format!(
+                "`{}` and `{}` of `{}` (line {line}) hold one another",
+                second.value, first.value, first.site
+            )
+        };
+        let hint = "every build replaces its whole folder: give each site one of its own".to_owned();
+        report.site = Some(second.site.clone());
+        report.error(second.span.clone(), message, Some(hint));
+    }
+}
+
+/// No build may write what a build is made from: it would be due again for ever.
+fn own_inputs(
+    outs: Vec<Saying<String>>,
+    globs: Vec<Saying<String>>,
+    lines: &Lines<'_>,
+    report: &mut Report,
+) {
+    if outs.is_empty() {
+        return;
+    }
+    let reach = Reach::of(&globs);
+    for Saying { value: out, site, span } in outs {
+        let Some(glob) = reach.into_folder(&out) else {
+            continue;
+        };
+        let line = lines.number(glob.span.start);
+        let (glob, reader) = (super::values::shown(&glob.value), &glob.site);
+        let message = format!("`{out}` is read by the files {glob} of `{reader}` (line {line})");
+        let hint = "a build would change its own input and be due again for ever: \
+                    write to a folder that no `files` reach"
+            .to_owned();
+        report.site = Some(site);
+        report.error(span, message, Some(hint));
+    }
+}

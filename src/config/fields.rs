@@ -1,3 +1,4 @@
+use std::fmt;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -38,7 +39,11 @@ impl<'a, 't> Fields<'a, 't> {
         let DeValue::Table(table) = node.get_ref() else {
             let name = report.path(path);
             let message = format!("`{name}` must be a table, this is {}", kind(node.get_ref()));
-            report.error(place, message, Some(format!("its keys are {}", list(known))));
+            report.error(
+                place,
+                message,
+                Some(format!("its keys are {}", list(known))),
+            );
             return None;
         };
         for (key, _) in table {
@@ -115,7 +120,12 @@ impl<'a, 't> Item<'a, 't> {
     }
 
     /// Reports that this value is of the wrong type.
-    pub(super) fn mistyped<T>(&self, report: &mut Report, wanted: &str, example: &str) -> Option<T> {
+    pub(super) fn mistyped<T>(
+        &self,
+        report: &mut Report,
+        wanted: &str,
+        example: impl fmt::Display,
+    ) -> Option<T> {
         let message = format!(
             "`{}` must be {wanted}, this is {}",
             self.key,
@@ -125,7 +135,7 @@ impl<'a, 't> Item<'a, 't> {
     }
 
     /// The text of a string.
-    pub(super) fn text(&self, report: &mut Report, example: &str) -> Option<&'a str> {
+    pub(super) fn text(&self, report: &mut Report, example: impl fmt::Display) -> Option<&'a str> {
         match self.node.get_ref() {
             DeValue::String(text) => Some(text),
             _ => self.mistyped(report, "a string", example),
@@ -136,21 +146,24 @@ impl<'a, 't> Item<'a, 't> {
     pub(super) fn boolean(self, report: &mut Report) -> Option<bool> {
         match self.node.get_ref() {
             DeValue::Boolean(value) => Some(*value),
-            _ => self.mistyped(report, "true or false", &format!("{} = true", self.key)),
+            _ => self.mistyped(report, "true or false", format_args!("{} = true", self.key)),
         }
     }
 
     /// A whole number from 1 to `most`.
     pub(super) fn count(self, report: &mut Report, most: u32) -> Option<u32> {
-        let example = format!("{} = 30", self.key);
         let DeValue::Integer(integer) = self.node.get_ref() else {
-            return self.mistyped(report, "a whole number", &example);
+            return self.mistyped(report, "a whole number", format_args!("{} = 30", self.key));
         };
         match u32::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(count) if (1..=most).contains(&count) => Some(count),
             _ => {
                 let message = format!("`{}` must be a number from 1 to {most}", self.key);
-                self.refuse(report, message, format!("write it like `{example}`"))
+                self.refuse(
+                    report,
+                    message,
+                    format!("write it like `{} = 30`", self.key),
+                )
             }
         }
     }
@@ -170,7 +183,10 @@ impl<'a, 't> Item<'a, 't> {
 }
 
 /// The candidate that `word` is probably a slip of, if one is near enough.
-pub(super) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub(super) fn nearest<'c>(
+    word: &str,
+    candidates: impl Iterator<Item = &'c str>,
+) -> Option<&'c str> {
     if word.len() > LONGEST_GUESS {
         return None;
     }

@@ -74,7 +74,10 @@ pub fn read(path: &Path) -> Result<Config, ReadError> {
     }
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let good = &bytes[..error.valid_up_to()];
-        let line_start = good.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let line_start = good
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at + 1);
         let column = String::from_utf8_lossy(&good[line_start..]).chars().count() + 1;
         ReadError::NotUtf8 {
             path: path.to_owned(),

@@ -183,7 +183,9 @@ impl Report {
     }
 
     fn is_settled(&self, span: &Range<usize>) -> bool {
-        let next = self.settled.partition_point(|range| range.end <= span.start);
+        let next = self
+            .settled
+            .partition_point(|range| range.end <= span.start);
         self.settled
             .get(next)
             .is_some_and(|range| range.start < span.end.max(span.start + 1))

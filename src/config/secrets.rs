@@ -99,7 +99,11 @@ impl Kind {
 }
 
 fn is_part(c: char) -> bool {
-    c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '`' | '<' | '>' | ',' | '}' | ']' | ')' | '*')
+    c.is_ascii_graphic()
+        && !matches!(
+            c,
+            '"' | '\'' | '`' | '<' | '>' | ',' | '}' | ']' | ')' | '*'
+        )
 }
 
 fn in_table(table: &DeTable<'_>, report: &mut Report) {
@@ -128,5 +132,10 @@ fn refuse_one(kind: &Kind, secret: Range<usize>, report: &mut Report) {
         "{} is a secret, and git never forgets: whoever can read this file can use it",
         kind.what
     );
-    report.last_word(secret.clone(), secret, message, Some(kind.instead.to_owned()));
+    report.last_word(
+        secret.clone(),
+        secret,
+        message,
+        Some(kind.instead.to_owned()),
+    );
 }

@@ -107,7 +107,11 @@ fn slack(item: Item<'_, '_>, report: &mut Report) -> Option<Slack> {
                 admins.push(id);
             } else {
                 let message = format!("`{id}` is listed twice");
-                report.error(person.span(), message, Some("keep one of the two".to_owned()));
+                report.error(
+                    person.span(),
+                    message,
+                    Some("keep one of the two".to_owned()),
+                );
             }
         }
         Some(admins)

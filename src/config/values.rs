@@ -46,17 +46,24 @@ pub(super) fn duration(
     least: Duration,
     most: Duration,
 ) -> Option<Duration> {
-    let example = format!("{} = \"1m30s\"", item.key);
-    let text = item.text(report, &example)?;
+    let text = item.text(report, format_args!("{} = \"1m30s\"", item.key))?;
     let Some(duration) = parse_duration(text) else {
-        let message = format!("`{}` must be a length of time, not {}", item.key, shown(text));
-        let hint = format!("write numbers with units ms, s, m, h or d, like `{example}`");
+        let message = format!(
+            "`{}` must be a length of time, not {}",
+            item.key,
+            shown(text)
+        );
+        let hint = format!(
+            "write numbers with units ms, s, m, h or d, like `{} = \"1m30s\"`",
+            item.key
+        );
         return item.refuse(report, message, hint);
     };
     if duration < least || duration > most {
         let (least, most) = (written(least), written(most));
         let message = format!("`{}` must be from {least} to {most}", item.key);
-        return item.refuse(report, message, format!("write it like `{example}`"));
+        let hint = format!("write it like `{} = \"1m30s\"`", item.key);
+        return item.refuse(report, message, hint);
     }
     Some(duration)
 }
@@ -95,7 +102,11 @@ pub(super) fn share(item: Item<'_, '_>, report: &mut Report) -> Option<Share> {
     match percent {
         Some(percent) => Some(Share(percent)),
         None => {
-            let message = format!("`{}` must be \"0%\" to \"100%\", not {}", item.key, shown(text));
+            let message = format!(
+                "`{}` must be \"0%\" to \"100%\", not {}",
+                item.key,
+                shown(text)
+            );
             item.refuse(report, message, format!("write it like `{example}`"))
         }
     }
@@ -114,7 +125,11 @@ pub(super) fn title(item: Item<'_, '_>, report: &mut Report) -> Option<String> {
     } else {
         return Some(text.to_owned());
     };
-    item.refuse(report, message, "write what people call the site, like `title = \"Foo Team\"`")
+    item.refuse(
+        report,
+        message,
+        "write what people call the site, like `title = \"Foo Team\"`",
+    )
 }
 
 /// The public address of a site, kept as it is written.
@@ -122,17 +137,27 @@ pub(super) fn address(item: Item<'_, '_>, report: &mut Report) -> Option<String>
     let example = "url = \"https://foo.example.org/\"";
     let text = item.text(report, example)?;
     let refuse = |report: &mut Report, why: String| {
-        item.refuse(report, format!("`url` {why}"), format!("write it like `{example}`"))
+        item.refuse(
+            report,
+            format!("`url` {why}"),
+            format!("write it like `{example}`"),
+        )
     };
     if text.len() > LONGEST_URL {
-        return refuse(report, format!("has {} bytes, more than {LONGEST_URL}", text.len()));
+        return refuse(
+            report,
+            format!("has {} bytes, more than {LONGEST_URL}", text.len()),
+        );
     }
     if !text.starts_with("http://") && !text.starts_with("https://") {
         return refuse(report, "must start with http:// or https://".to_owned());
     }
     let violation = std::cell::Cell::new(None::<SyntaxViolation>);
     let note = |found| violation.set(Some(violation.get().unwrap_or(found)));
-    let url = match Url::options().syntax_violation_callback(Some(&note)).parse(text) {
+    let url = match Url::options()
+        .syntax_violation_callback(Some(&note))
+        .parse(text)
+    {
         Ok(url) => url,
         Err(error) => return refuse(report, format!("is no address: {error}")),
     };
@@ -141,17 +166,23 @@ pub(super) fn address(item: Item<'_, '_>, report: &mut Report) -> Option<String>
         return refuse(report, "must not hold a user name or password".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return refuse(report, "must have no `?` and no `#`: pages are added to it".to_owned());
+        return refuse(
+            report,
+            "must have no `?` and no `#`: pages are added to it".to_owned(),
+        );
     }
     if let Some(violation) = violation.get() {
-        return refuse(report, format!("is no clean address: {}", violation.description()));
+        return refuse(
+            report,
+            format!("is no clean address: {}", violation.description()),
+        );
     }
     Some(text.to_owned())
 }
 
 /// A site name as a value.
 pub(super) fn site_name(item: Item<'_, '_>, report: &mut Report) -> Option<SiteName> {
-    let text = item.text(report, &format!("{} = \"foo\"", item.key))?;
+    let text = item.text(report, format_args!("{} = \"foo\"", item.key))?;
     match text.parse() {
         Ok(name) => Some(name),
         Err(error) => {
@@ -162,14 +193,18 @@ pub(super) fn site_name(item: Item<'_, '_>, report: &mut Report) -> Option<SiteN
 }
 
 /// A glob of files from the folder of `sites.toml`.
-pub(super) fn glob(item: Item<'_, '_>, report: &mut Report) -> Option<String> {
+pub(super) fn glob<'a>(item: Item<'a, '_>, report: &mut Report) -> Option<&'a str> {
     let example = "files = [\"www/**\", \"shared/*.css\"]";
     let text = item.text(report, example)?;
     match glob_problem(text) {
-        None => Some(text.to_owned()),
+        None => Some(text),
         Some(problem) => {
             let message = format!("the glob {} {problem}", shown(text));
-            item.refuse(report, message, format!("write globs from this file's folder, like `{example}`"))
+            item.refuse(
+                report,
+                message,
+                format!("write globs from this file's folder, like `{example}`"),
+            )
         }
     }
 }
@@ -213,7 +248,7 @@ pub(super) fn slack_id(
 ) -> Option<String> {
     let first = letters.get(..1).unwrap_or_default();
     let example = format!("{first}012AB3CD");
-    let text = item.text(report, &format!("{} = \"{example}\"", item.key))?;
+    let text = item.text(report, format_args!("{} = \"{example}\"", item.key))?;
     let capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
     if text.starts_with(|c| letters.contains(c))
         && (2..=32).contains(&text.len())
@@ -222,6 +257,8 @@ pub(super) fn slack_id(
         return Some(text.to_owned());
     }
     let message = format!("{} is not Slack's id of a {what}", shown(text));
-    let hint = format!("write the id, like `{example}`, not the name: Slack shows it in the {what}'s details");
+    let hint = format!(
+        "write the id, like `{example}`, not the name: Slack shows it in the {what}'s details"
+    );
     item.refuse(report, message, hint)
 }

@@ -20,10 +20,10 @@ pub(super) const LONGEST: usize = 255;
 const HOOK_EXAMPLE: &str = "hook = { env = \"NETLIFY_HOOK_FOO\" }";
 
 /// `build`: exactly one table, called as its kind.
-pub(super) fn read(
-    item: Item<'_, '_>,
+pub(super) fn read<'a>(
+    item: Item<'a, '_>,
     name: Option<&SiteName>,
-    gathered: &mut Gathered,
+    gathered: &mut Gathered<'a>,
     report: &mut Report,
 ) -> Option<BuilderSpec> {
     let DeValue::Table(table) = item.node.get_ref() else {
@@ -179,42 +179,55 @@ fn branch(item: Item<'_, '_>, report: &mut Report) -> Option<String> {
     item.refuse(report, message, "write it like `branch = \"main\"`")
 }
 
-fn render(
-    item: Item<'_, '_>,
+fn render<'a>(
+    item: Item<'a, '_>,
     name: Option<&SiteName>,
-    gathered: &mut Gathered,
+    gathered: &mut Gathered<'a>,
     report: &mut Report,
 ) -> Option<BuilderSpec> {
     let fields = Fields::of(item.node, "build.render", RENDER, report)?;
     let out = fields.required("out", "out = \"public/foo\"", report, |item, report| {
         let out = folder(item, report)?;
-        gathered.outs.add(out.clone(), name, item.span());
+        gathered.outs.add(out, name, item.span());
         Some(out)
     })?;
+    let out = plain_folder(out);
     Some(BuilderSpec::Render { out })
 }
 
-/// A folder below that of `sites.toml`, without empty and `.` parts.
-fn folder(item: Item<'_, '_>, report: &mut Report) -> Option<String> {
+/// A folder below that of `sites.toml`, as it is written.
+fn folder<'a>(item: Item<'a, '_>, report: &mut Report) -> Option<&'a str> {
     let example = "out = \"public/foo\"";
     let text = item.text(report, example)?;
-    let parts: Vec<_> = text
-        .split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
     let problem = if let Some(problem) = path_problem(text) {
         problem
-    } else if parts.is_empty() {
-        "must be a folder of its own: a build replaces everything in it"
     } else if text.contains('\\') {
         "must be written with `/`"
+    } else if parts(text).next().is_none() {
+        "must be a folder of its own: a build replaces everything in it"
+    } else if parts(text).any(|part| part.eq_ignore_ascii_case(".git")) {
+        "must not be in `.git`: a build replaces everything in it"
     } else if text.len() > LONGEST {
         "is too long"
-    } else if parts.contains(&".git") {
-        "must not be in `.git`: a build replaces everything in it"
     } else {
-        return Some(parts.join("/"));
+        return Some(text);
     };
     let hint = format!("write a folder below this file's, like `{example}`");
     item.refuse(report, format!("`out` {problem}"), hint)
+}
+
+/// The same folder, always written the same.
+pub(super) fn plain_folder(folder: &str) -> String {
+    let mut plain = String::with_capacity(folder.len() + 1);
+    for part in parts(folder) {
+        if !plain.is_empty() {
+            plain.push('/');
+        }
+        plain.push_str(part);
+    }
+    plain
+}
+
+fn parts(folder: &str) -> impl Iterator<Item = &str> {
+    folder.split('/').filter(|part| !matches!(*part, "" | "."))
 }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -123,7 +124,7 @@ impl<'a, 't> Item<'a, 't> {
         &self,
         report: &mut Report,
         wanted: &str,
-        example: &str,
+        example: impl fmt::Display,
     ) -> Option<T> {
         let message = format!(
             "`{}` must be {wanted}, this is {}",
@@ -134,7 +135,7 @@ impl<'a, 't> Item<'a, 't> {
     }
 
     /// The text of a string.
-    pub(super) fn text(&self, report: &mut Report, example: &str) -> Option<&'a str> {
+    pub(super) fn text(&self, report: &mut Report, example: impl fmt::Display) -> Option<&'a str> {
         match self.node.get_ref() {
             DeValue::String(text) => Some(text),
             _ => self.mistyped(report, "a string", example),
@@ -145,21 +146,24 @@ impl<'a, 't> Item<'a, 't> {
     pub(super) fn boolean(self, report: &mut Report) -> Option<bool> {
         match self.node.get_ref() {
             DeValue::Boolean(value) => Some(*value),
-            _ => self.mistyped(report, "true or false", &format!("{} = true", self.key)),
+            _ => self.mistyped(report, "true or false", format_args!("{} = true", self.key)),
         }
     }
 
     /// A whole number from 1 to `most`.
     pub(super) fn count(self, report: &mut Report, most: u32) -> Option<u32> {
-        let example = format!("{} = 30", self.key);
         let DeValue::Integer(integer) = self.node.get_ref() else {
-            return self.mistyped(report, "a whole number", &example);
+            return self.mistyped(report, "a whole number", format_args!("{} = 30", self.key));
         };
         match u32::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(count) if (1..=most).contains(&count) => Some(count),
             _ => {
                 let message = format!("`{}` must be a number from 1 to {most}", self.key);
-                self.refuse(report, message, format!("write it like `{example}`"))
+                self.refuse(
+                    report,
+                    message,
+                    format!("write it like `{} = 30`", self.key),
+                )
             }
         }
     }

@@ -25,11 +25,10 @@ use toml::de::DeValue;
 use crate::model::{SiteName, Spec};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
+pub use export::to_toml;
 pub use read::{MAX_BYTES, ReadError, read};
 pub use schema::schema;
 pub use settings::{Settings, Slack};
-
-pub use export::to_toml;
 pub use values::duration_of;
 
 use fields::Fields;

@@ -7,14 +7,14 @@ use super::whole::Saying;
 /// Answers for a folder in a few look-ups, because there may be as many folders and globs as sites.
 pub(super) struct Reach<'g> {
     /// By the fixed folder with a `/` at its end (the root is empty): the glob that reaches deepest.
-    deepest: BTreeMap<String, (usize, &'g Saying<String>)>,
+    deepest: BTreeMap<String, (usize, &'g Saying<&'g str>)>,
 }
 
 impl<'g> Reach<'g> {
-    pub(super) fn of(globs: &'g [Saying<String>]) -> Self {
+    pub(super) fn of(globs: &'g [Saying<&'g str>]) -> Self {
         let mut deepest = BTreeMap::new();
         for glob in globs {
-            let (folder, depth) = fixed_folder(&glob.value);
+            let (folder, depth) = fixed_folder(glob.value);
             let entry = deepest.entry(folder).or_insert((depth, glob));
             if depth > entry.0 {
                 *entry = (depth, glob);
@@ -23,13 +23,13 @@ impl<'g> Reach<'g> {
         Self { deepest }
     }
 
-    /// A glob that may match a file in the folder `out` (without empty and `.` parts).
+    /// A glob that may match a file in the folder `out` (with a `/` at its end, without empty and
+    /// `.` parts).
     ///
     /// May say so of a glob whose wildcards happen to match nothing there; never misses one.
-    pub(super) fn into_folder(&self, out: &str) -> Option<&'g Saying<String>> {
-        let out = format!("{out}/");
-        let below = self.deepest.range(out.clone()..).next();
-        if let Some((_, (_, glob))) = below.filter(|(folder, _)| folder.starts_with(&out)) {
+    pub(super) fn glob_into(&self, out: &str) -> Option<&'g Saying<&'g str>> {
+        let below = self.deepest.range(out.to_owned()..).next();
+        if let Some((_, (_, glob))) = below.filter(|(folder, _)| folder.starts_with(out)) {
             return Some(glob);
         }
         let depth = out.matches('/').count();
@@ -85,11 +85,11 @@ mod tests {
             ("./public//**", "public", true),
         ] {
             let globs = [Saying {
-                value: glob.to_owned(),
+                value: glob,
                 site: "a".parse().unwrap(),
                 span: 0..0,
             }];
-            let found = Reach::of(&globs).into_folder(out).is_some();
+            let found = Reach::of(&globs).glob_into(&format!("{out}/")).is_some();
             assert_eq!(found, reaches, "{glob} into {out}");
         }
     }

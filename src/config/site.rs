@@ -28,11 +28,11 @@ pub(super) const KEYS: &[&str] = &[
 pub(super) const SLACK: &[&str] = &["workspace"];
 
 /// All of `[sites.*]`.
-pub(super) fn read_all(
-    root: &Fields<'_, '_>,
+pub(super) fn read_all<'a>(
+    root: &Fields<'a, '_>,
     defaults: &Timing,
     lines: &Lines<'_>,
-    gathered: &mut Gathered,
+    gathered: &mut Gathered<'a>,
     report: &mut Report,
 ) -> BTreeMap<SiteName, DeclaredSite> {
     let Some(sites) = table_of_sites(root, report) else {
@@ -77,11 +77,11 @@ fn declared_name(key: &str, place: Range<usize>, report: &mut Report) -> Option<
     }
 }
 
-fn read(
-    node: &Node<'_>,
+fn read<'a>(
+    node: &'a Node<'_>,
     name: Option<&SiteName>,
     defaults: &Timing,
-    gathered: &mut Gathered,
+    gathered: &mut Gathered<'a>,
     report: &mut Report,
 ) -> Option<Spec> {
     let fields = Fields::of(node, "", KEYS, report)?;
@@ -119,10 +119,10 @@ fn read(
     })
 }
 
-fn posts(
-    item: Item<'_, '_>,
+fn posts<'a>(
+    item: Item<'a, '_>,
     name: Option<&SiteName>,
-    gathered: &mut Gathered,
+    gathered: &mut Gathered<'a>,
     report: &mut Report,
 ) -> Option<PostsFrom> {
     const HINT: &str =
@@ -161,17 +161,17 @@ fn posts(
     Some(PostsFrom::Sites(sites))
 }
 
-fn files(
-    item: Item<'_, '_>,
+fn files<'a>(
+    item: Item<'a, '_>,
     name: Option<&SiteName>,
-    gathered: &mut Gathered,
+    gathered: &mut Gathered<'a>,
     report: &mut Report,
 ) -> Option<Vec<String>> {
     let mut globs = Vec::new();
     for element in item.array(report, "files = [\"www/**\"]")? {
         if let Some(text) = glob(element, report) {
-            gathered.globs.add(text.clone(), name, element.span());
-            globs.push(text);
+            gathered.globs.add(text, name, element.span());
+            globs.push(text.to_owned());
         }
     }
     Some(globs)

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, Error};
 
 use super::diagnostic::MOST_SHOWN;
 use super::place::Lines;
@@ -11,13 +11,60 @@ use super::values::shown;
 /// what it says there is of no use.
 const MOST_IN_LINE: usize = 3;
 
+/// The most text, in bytes, that is parsed with recovery at a time. Broken text costs the parser up
+/// to three hundred times its size in errors.
+const RECOVERED_AT_ONCE: usize = 1024 * 1024;
+
+/// Where the text can be cut: no multi-line string has such a line by chance.
+const CUT: &str = "\n[sites.";
+
 /// Parses as much of the text as can be parsed and reports every error of the syntax.
+///
+/// Of broken text over 1 MiB nothing but the errors is had, and not those behind the first MiB
+/// without the header of a site.
 pub(super) fn parse<'t>(text: &'t str, lines: &Lines<'t>, report: &mut Report) -> DeTable<'t> {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    report.incomplete = !errors.is_empty();
+    if text.len() <= RECOVERED_AT_ONCE {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        report.incomplete = !errors.is_empty();
+        tell(text, 0, errors, lines, report);
+        return table.into_inner();
+    }
+    match DeTable::parse(text) {
+        Ok(table) => table.into_inner(),
+        Err(first) => {
+            report.incomplete = true;
+            tell(text, 0, vec![first], lines, report);
+            for piece in pieces(text) {
+                let (_, errors) = DeTable::parse_recoverable(&text[piece.clone()]);
+                tell(text, piece.start, errors, lines, report);
+            }
+            DeTable::new()
+        }
+    }
+}
+
+/// The text in pieces of bounded size that start with headers of sites; ends where there is none.
+fn pieces(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let start = next?;
+        let end = text.floor_char_boundary(start + RECOVERED_AT_ONCE);
+        let cut = match text[start..end].rfind(CUT) {
+            _ if end == text.len() => None,
+            Some(at) if at > 0 => Some(start + at + 1),
+            _ => None,
+        };
+        next = cut;
+        Some(start..cut.unwrap_or(end))
+    })
+}
+
+/// Reports the errors of the piece of the text that starts at `offset`.
+fn tell(text: &str, offset: usize, errors: Vec<Error>, lines: &Lines<'_>, report: &mut Report) {
     let mut in_line = (0, 0);
     for (index, error) in errors.into_iter().enumerate() {
         let span = error.span().unwrap_or_default();
+        let span = offset + span.start..offset + span.end;
         let line = lines.around(span.start);
         in_line = match in_line {
             (start, count) if start == line.start => (start, count + 1),
@@ -42,7 +89,6 @@ pub(super) fn parse<'t>(text: &'t str, lines: &Lines<'t>, report: &mut Report) -
         // The line end belongs to the line: that is where something is missing.
         report.last_word(line.start..line.end + 1, span, message, hint);
     }
-    table.into_inner()
 }
 
 /// The line of the first `[header]` that is written like the one at `span`, if it is another.

@@ -46,21 +46,24 @@ pub(super) fn duration(
     least: Duration,
     most: Duration,
 ) -> Option<Duration> {
-    let example = format!("{} = \"1m30s\"", item.key);
-    let text = item.text(report, &example)?;
+    let text = item.text(report, format_args!("{} = \"1m30s\"", item.key))?;
     let Some(duration) = duration_of(text) else {
         let message = format!(
             "`{}` must be a length of time, not {}",
             item.key,
             shown(text)
         );
-        let hint = format!("write numbers with units ms, s, m, h or d, like `{example}`");
+        let hint = format!(
+            "write numbers with units ms, s, m, h or d, like `{} = \"1m30s\"`",
+            item.key
+        );
         return item.refuse(report, message, hint);
     };
     if duration < least || duration > most {
         let (least, most) = (written(least), written(most));
         let message = format!("`{}` must be from {least} to {most}", item.key);
-        return item.refuse(report, message, format!("write it like `{example}`"));
+        let hint = format!("write it like `{} = \"1m30s\"`", item.key);
+        return item.refuse(report, message, hint);
     }
     Some(duration)
 }
@@ -181,7 +184,7 @@ pub(super) fn address(item: Item<'_, '_>, report: &mut Report) -> Option<String>
 
 /// A site name as a value.
 pub(super) fn site_name(item: Item<'_, '_>, report: &mut Report) -> Option<SiteName> {
-    let text = item.text(report, &format!("{} = \"foo\"", item.key))?;
+    let text = item.text(report, format_args!("{} = \"foo\"", item.key))?;
     match text.parse() {
         Ok(name) => Some(name),
         Err(error) => {
@@ -192,11 +195,11 @@ pub(super) fn site_name(item: Item<'_, '_>, report: &mut Report) -> Option<SiteN
 }
 
 /// A glob of files from the folder of `sites.toml`.
-pub(super) fn glob(item: Item<'_, '_>, report: &mut Report) -> Option<String> {
+pub(super) fn glob<'a>(item: Item<'a, '_>, report: &mut Report) -> Option<&'a str> {
     let example = "files = [\"www/**\", \"shared/*.css\"]";
     let text = item.text(report, example)?;
     match glob_problem(text) {
-        None => Some(text.to_owned()),
+        None => Some(text),
         Some(problem) => {
             let message = format!("the glob {} {problem}", shown(text));
             item.refuse(
@@ -247,7 +250,7 @@ pub(super) fn slack_id(
 ) -> Option<String> {
     let first = letters.get(..1).unwrap_or_default();
     let example = format!("{first}012AB3CD");
-    let text = item.text(report, &format!("{} = \"{example}\"", item.key))?;
+    let text = item.text(report, format_args!("{} = \"{example}\"", item.key))?;
     let capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
     if text.starts_with(|c| letters.contains(c))
         && (2..=32).contains(&text.len())

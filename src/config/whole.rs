@@ -5,19 +5,21 @@ use toml::de::{DeTable, DeValue};
 
 use crate::model::SiteName;
 
+use super::builder::plain_folder;
 use super::diagnostic::MOST_SHOWN;
 use super::fields::{Fields, nearest};
 use super::overlap::Reach;
 use super::place::Lines;
 use super::report::Report;
+use super::values::shown;
 
 /// What sites say about each other and about the same folders, with the places.
 #[derive(Default)]
-pub(super) struct Gathered {
-    /// Folders that builds replace.
-    pub(super) outs: Said<String>,
+pub(super) struct Gathered<'a> {
+    /// Folders that builds replace, as they are written.
+    pub(super) outs: Said<&'a str>,
     /// Globs of the files that sites are built from.
-    pub(super) globs: Said<String>,
+    pub(super) globs: Said<&'a str>,
     /// Former names.
     pub(super) renames: Said<SiteName>,
     /// Sites whose posts are shown by another.
@@ -55,7 +57,7 @@ impl<T> Said<T> {
     }
 }
 
-impl Gathered {
+impl Gathered<'_> {
     /// Reports what is wrong between sites.
     pub(super) fn check(self, root: &Fields<'_, '_>, lines: &Lines<'_>, report: &mut Report) {
         let empty = DeTable::new();
@@ -65,9 +67,9 @@ impl Gathered {
         };
         renames(self.renames.in_order(), declared, lines, report);
         listed(self.listed.in_order(), declared, report);
-        let outs = self.outs.in_order();
+        let outs: Vec<_> = self.outs.in_order().into_iter().map(Folder::of).collect();
         nested(&outs, lines, report);
-        own_inputs(outs, self.globs.in_order(), lines, report);
+        own_inputs(outs, &self.globs.in_order(), lines, report);
         report.site = None;
     }
 }
@@ -126,33 +128,45 @@ fn listed(listed: Vec<Saying<SiteName>>, declared: &DeTable<'_>, report: &mut Re
     }
 }
 
+/// A folder that a build replaces.
+struct Folder<'a> {
+    /// Its path with a `/` at its end, always written the same.
+    path: String,
+    out: Saying<&'a str>,
+}
+
+impl<'a> Folder<'a> {
+    fn of(out: Saying<&'a str>) -> Self {
+        let mut path = plain_folder(out.value);
+        path.push('/');
+        Self { path, out }
+    }
+}
+
 /// No folder that a build replaces may be, hold or be held by that of another site.
-fn nested(outs: &[Saying<String>], lines: &Lines<'_>, report: &mut Report) {
-    let mut sorted: Vec<_> = outs
-        .iter()
-        .map(|out| (format!("{}/", out.value), out))
-        .collect();
+fn nested(folders: &[Folder<'_>], lines: &Lines<'_>, report: &mut Report) {
+    let mut sorted: Vec<_> = folders.iter().collect();
     // Sorted with a `/` at their ends, a folder stands before all that it holds, and those together.
-    sorted.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut outer: Option<&(String, &Saying<String>)> = None;
-    for inner in &sorted {
-        let Some((path, first)) = outer.filter(|outer| inner.0.starts_with(&outer.0)) else {
+    sorted.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut outer: Option<&Folder<'_>> = None;
+    for inner in sorted {
+        let Some(outer) = outer.filter(|outer| inner.path.starts_with(&outer.path)) else {
             outer = Some(inner);
             continue;
         };
-        let (first, second) = match first.span.start < inner.1.span.start {
-            true => (*first, inner.1),
-            false => (inner.1, *first),
-        };
+        let (mut first, mut second) = (&outer.out, &inner.out);
+        if second.span.start < first.span.start {
+            (first, second) = (second, first);
+        }
         let line = lines.number(first.span.start);
-        let message = if inner.0 == *path {
+        let message = if inner.path == outer.path {
             format!(
                 "`{}` is the folder of `{}` as well (line {line})",
                 second.value, first.site
             )
         } else {
             format!(
-                "`{}` and `{}` of `{}` (line {line}) hold one another",
+                "one of `{}` and `{}` of `{}` (line {line}) is inside the other",
                 second.value, first.value, first.site
             )
         };
@@ -165,31 +179,30 @@ fn nested(outs: &[Saying<String>], lines: &Lines<'_>, report: &mut Report) {
 
 /// No build may write what a build is made from: it would be due again for ever.
 fn own_inputs(
-    outs: Vec<Saying<String>>,
-    globs: Vec<Saying<String>>,
+    folders: Vec<Folder<'_>>,
+    globs: &[Saying<&str>],
     lines: &Lines<'_>,
     report: &mut Report,
 ) {
-    if outs.is_empty() {
+    if folders.is_empty() {
         return;
     }
-    let reach = Reach::of(&globs);
-    for Saying {
-        value: out,
-        site,
-        span,
-    } in outs
-    {
-        let Some(glob) = reach.into_folder(&out) else {
+    let reach = Reach::of(globs);
+    for Folder { path, out } in folders {
+        let Some(glob) = reach.glob_into(&path) else {
             continue;
         };
         let line = lines.number(glob.span.start);
-        let (glob, reader) = (super::values::shown(&glob.value), &glob.site);
-        let message = format!("`{out}` is read by the files {glob} of `{reader}` (line {line})");
+        let message = format!(
+            "`{}` is read by the files {} of `{}` (line {line})",
+            out.value,
+            shown(glob.value),
+            glob.site
+        );
         let hint = "a build would change its own input and be due again for ever: \
                     write to a folder that no `files` reach"
             .to_owned();
-        report.site = Some(site);
-        report.error(span, message, Some(hint));
+        report.site = Some(out.site);
+        report.error(out.span, message, Some(hint));
     }
 }

@@ -8,9 +8,13 @@ pub(super) async fn check(context: &Context, json: bool) -> Result<(), Failure> 
         Ok(config) => {
             if json {
                 context.out.json(&serde_json::json!({
-                    "format": 1, "file": file, "sites": config.sites.len(), "errors": [],
+                    "format": 1, "file": file, "sites": config.sites.len(),
+                    "errors": [], "warnings": config.warnings.iter().collect::<Vec<_>>(),
                 }));
                 return Ok(());
+            }
+            if !config.warnings.is_empty() {
+                context.out.diagnostics(&config.warnings);
             }
             let gathered = context.workspace().gather().await?;
             for (site, globs) in &gathered.unmatched {
@@ -33,7 +37,8 @@ pub(super) async fn check(context: &Context, json: bool) -> Result<(), Failure> 
         }
         Err(ReadError::Invalid(diagnostics)) if json => {
             context.out.json(&serde_json::json!({
-                "format": 1, "file": file, "errors": diagnostics,
+                "format": 1, "file": file,
+                "errors": diagnostics.iter().collect::<Vec<_>>(), "more": diagnostics.more(),
             }));
             Err(Failure::Told)
         }

@@ -21,10 +21,10 @@ use clap::{CommandFactory, Parser};
 use tokio::sync::{Notify, mpsc};
 
 use crate::builders::{Builders, http};
-use crate::config;
+use crate::config::{self, ReadError};
 use crate::engine::dispatch::{Dispatcher, Ended};
 use crate::engine::estate::Estate;
-use crate::engine::workspace::Workspace;
+use crate::engine::workspace::{Problem, Workspace};
 use crate::model::{Actor, Door, HolderId, SiteName};
 use crate::store::{Address, Presence, SiteRow, Store, StoreError};
 use args::{Cli, Command, Global, Log};
@@ -39,10 +39,10 @@ enum Failure {
     /// Already told, with everything that is to say.
     #[error("")]
     Told,
-    #[error("{0}")]
-    Config(#[from] config::ReadError),
-    #[error("the estate cannot be read")]
-    Workspace(#[from] crate::engine::workspace::Problem),
+    #[error(transparent)]
+    Config(#[from] ReadError),
+    #[error(transparent)]
+    Workspace(Problem),
     #[error(transparent)]
     Publish(#[from] crate::engine::publish::PublishRefused),
     #[error(transparent)]
@@ -51,6 +51,15 @@ enum Failure {
     Client(#[from] crate::builders::http::ClientError),
     #[error("{0}")]
     Io(String, #[source] std::io::Error),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Config(error) => Self::Config(error),
+            other => Self::Workspace(other),
+        }
+    }
 }
 
 /// What every command works with.
@@ -71,6 +80,10 @@ pub async fn main() -> ExitCode {
     match context.run(cli.command).await {
         Ok(code) => code,
         Err(Failure::Told) => ExitCode::from(1),
+        Err(Failure::Config(ReadError::Invalid(diagnostics))) => {
+            context.out.diagnostics(&diagnostics);
+            ExitCode::from(1)
+        }
         Err(error) => {
             context.out.error(&error);
             ExitCode::from(1)

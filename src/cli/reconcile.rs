@@ -341,6 +341,9 @@ impl Report {
 }
 
 fn warn_unmatched(context: &Context, gathered: &Gathered) {
+    if !gathered.config.warnings.is_empty() {
+        context.out.diagnostics(&gathered.config.warnings);
+    }
     for (site, globs) in &gathered.unmatched {
         context.out.note(&format!(
             "warning: {site}: no file matches {}",

@@ -2,6 +2,7 @@ use std::error::Error;
 use std::io::{IsTerminal, Write as _};
 
 use super::args::Color;
+use crate::config::{Diagnostics, Paint};
 
 /// Where output goes, and how much of a terminal that is.
 pub(super) struct Terminal {
@@ -58,6 +59,16 @@ impl Terminal {
     pub(super) fn width(&self) -> Option<usize> {
         let (_rows, columns) = console::Term::stdout().size_checked()?;
         Some(usize::from(columns))
+    }
+
+    /// What is wrong, or probably not meant, with its place.
+    pub(super) fn diagnostics(&self, diagnostics: &Diagnostics) {
+        let paint = if self.is_colored_stderr() {
+            Paint::Coloured
+        } else {
+            Paint::Plain
+        };
+        self.note(diagnostics.render(paint).trim_end());
     }
 
     pub(super) fn is_colored_stdout(&self) -> bool {

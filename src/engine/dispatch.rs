@@ -11,7 +11,7 @@ use super::estate::Estate;
 use super::explain;
 use crate::builders::{Builders, Job};
 use crate::model::{
-    BuildState, Cause, ContentHash, Decision, Digest, HolderId, Manifest, Outcome, Plan, SiteName,
+    BuildState, BuilderKind, Cause, ContentHash, Decision, Digest, HolderId, Manifest, Outcome, Plan, SiteName,
     SitePlan, Trigger,
 };
 use crate::plan::show;
@@ -31,7 +31,7 @@ const RECORDS: usize = 512;
 #[derive(Clone)]
 pub struct Dispatcher {
     shared: Arc<Shared>,
-    outcomes: mpsc::Sender<(Claim, SiteName, Outcome)>,
+    outcomes: mpsc::Sender<Fired>,
 }
 
 struct Shared {
@@ -43,6 +43,14 @@ struct Shared {
     held: AtomicUsize,
     tasks: TaskTracker,
     wake: Arc<Notify>,
+}
+
+/// A build that was fired, on its way to the record.
+struct Fired {
+    claim: Claim,
+    site: SiteName,
+    builder: BuilderKind,
+    outcome: Outcome,
 }
 
 /// What became of one build, for whoever waits for it.
@@ -169,13 +177,20 @@ impl Dispatcher {
             let Some(job) = jobs.remove(claim.site()) else {
                 continue;
             };
+            measure_wait(estate, &job.site);
             let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
             let span =
                 tracing::info_span!("build", site.name = %job.site, build.id = %claim.build());
             self.shared.tasks.spawn(
                 async move {
                     let outcome = fire(&shared, &claim, &job).await;
-                    if outcomes.send((claim, job.site, outcome)).await.is_err() {
+                    let fired = Fired {
+                        claim,
+                        site: job.site,
+                        builder: job.spec.build.kind(),
+                        outcome,
+                    };
+                    if outcomes.send(fired).await.is_err() {
                         error!("nobody stores outcomes any more");
                     }
                 }
@@ -202,6 +217,16 @@ impl Dispatcher {
     }
 }
 
+/// From the first change that is not built to the claim of its build.
+fn measure_wait(estate: &Estate, site: &SiteName) {
+    let seen = estate.observed.sites.get(site);
+    let since = seen
+        .and_then(|seen| seen.wanted)
+        .map_or(estate.now, |wanted| wanted.drift_since);
+    metrics::histogram!("microblot_change_to_fire_seconds")
+        .record(estate.now.since(since).as_secs_f64());
+}
+
 /// A job with everything that it borrows.
 struct Prepared {
     site: SiteName,
@@ -220,10 +245,7 @@ async fn fire(shared: &Shared, claim: &Claim, job: &Prepared) -> Outcome {
             after: None,
         };
     };
-    info!(
-        site.name = %job.site, build.id = %claim.build(), build.hash = %job.hash,
-        "building {}: {}", job.site, job.reason
-    );
+    info!(build.hash = %job.hash, "building {}: {}", job.site, job.reason);
     shared
         .builders
         .start(&Job {
@@ -244,14 +266,14 @@ async fn fire(shared: &Shared, claim: &Claim, job: &Prepared) -> Outcome {
 /// waited for: an outcome that is known is never thrown away.
 async fn record_all(
     shared: Arc<Shared>,
-    mut outcomes: mpsc::Receiver<(Claim, SiteName, Outcome)>,
+    mut outcomes: mpsc::Receiver<Fired>,
     ended: Option<mpsc::UnboundedSender<Ended>>,
 ) {
     let mut batch = Vec::new();
     while outcomes.recv_many(&mut batch, RECORDS).await > 0 {
         let records: Vec<(Claim, Outcome)> = batch
             .iter()
-            .map(|(claim, _, outcome)| (claim.clone(), outcome.clone()))
+            .map(|fired| (fired.claim.clone(), fired.outcome.clone()))
             .collect();
         let mut pause = Duration::from_millis(100);
         let recorded = loop {
@@ -264,10 +286,13 @@ async fn record_all(
                 }
             }
         };
-        for ((claim, site, outcome), recorded) in batch.drain(..).zip(recorded) {
-            tell(&claim, &site, &outcome, recorded);
+        for (fired, recorded) in batch.drain(..).zip(recorded) {
+            tell(&fired, recorded);
             if let Some(ended) = &ended {
-                let _nobody_waits = ended.send(Ended { site, outcome });
+                let _nobody_waits = ended.send(Ended {
+                    site: fired.site,
+                    outcome: fired.outcome,
+                });
             }
             shared.held.fetch_sub(1, Ordering::Release);
         }
@@ -276,7 +301,13 @@ async fn record_all(
 }
 
 /// The one place where the end of a build is logged and counted.
-fn tell(claim: &Claim, site: &SiteName, outcome: &Outcome, recorded: Recorded) {
+fn tell(fired: &Fired, recorded: Recorded) {
+    let Fired {
+        claim,
+        site,
+        builder,
+        outcome,
+    } = fired;
     let build = claim.build();
     if recorded == Recorded::TooLate {
         warn!(site.name = %site, build.id = %build,
@@ -292,7 +323,12 @@ fn tell(claim: &Claim, site: &SiteName, outcome: &Outcome, recorded: Recorded) {
             BuildState::Refused
         }
     };
-    metrics::counter!("microblot_builds_total", "outcome" => state.as_str()).increment(1);
+    metrics::counter!(
+        "microblot_builds_total",
+        "builder" => builder.as_str(),
+        "outcome" => state.as_str()
+    )
+    .increment(1);
     match outcome {
         Outcome::Accepted | Outcome::Live => {
             info!(site.name = %site, build.id = %build, "{site} is {state}");

@@ -126,7 +126,9 @@ pub(super) fn decide(
                     retry_at: Some(at),
                 }));
             }
-            Retry::At(at) if now < at => {
+            // Our own patience is nobody else's: who asks for a pass gets a try. What the builder
+            // asked for is kept.
+            Retry::At(at) if now < at && !(explicit && trouble.after.is_none()) => {
                 return not_due(Decision::Wait {
                     why: Wait::Backoff { failures, error },
                     until: Some(at),

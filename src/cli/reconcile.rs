@@ -18,6 +18,8 @@ use crate::model::{Attention, ContentHash, Decision, Outcome, Plan, SiteName, Si
 use crate::plan::{plan, show};
 use crate::store::{Publication, Reader, Store, StoreError};
 
+/// With `--wait`: a trigger that failed this often in a row is not waited for.
+const PATIENCE: u32 = 5;
 /// Exit status of `--detailed-exitcode` when there are builds to fire.
 const CHANGES: u8 = 2;
 
@@ -138,7 +140,8 @@ impl Run<'_> {
             let Tick { plan, claimed } = tick(&mut estate, &self.store, &dispatcher).await?;
             report.start(&plan, &bar);
             let busy = claimed > 0 || dispatcher.held() > 0;
-            if !busy && !(self.options.wait && self.is_worth_waiting(&plan)) {
+            let goes_on = busy || (self.options.wait && self.is_worth_waiting(&plan));
+            if !goes_on {
                 break plan;
             }
             let until = plan
@@ -224,7 +227,8 @@ impl Run<'_> {
     }
 
     /// With `--wait`: whether something ends by itself soon enough to wait for it. A hold or a
-    /// used-up budget is somebody's decision, not progress.
+    /// used-up budget is somebody's decision, not progress; and what failed [`PATIENCE`] times
+    /// needs more than time.
     fn is_worth_waiting(&self, plan: &Plan) -> bool {
         plan.sites.iter().any(|site| {
             matches!(
@@ -233,7 +237,10 @@ impl Run<'_> {
                     why: Wait::InFlight { .. }
                         | Wait::Rate { .. }
                         | Wait::Crowd { .. }
-                        | Wait::Backoff { .. }
+                        | Wait::Backoff {
+                            failures: 0..PATIENCE,
+                            ..
+                        }
                         | Wait::Debounce { .. },
                     ..
                 } | Decision::Build(_)
@@ -275,7 +282,7 @@ impl Run<'_> {
         let due = last.counts.wait + last.counts.attention + last.counts.build;
         let held_back_only = last.counts.build == 0
             && last.counts.attention == 0
-            && last.sites.iter().all(|site| is_held(site));
+            && last.sites.iter().all(is_held);
         let ok = failed == 0 && (due == 0 || held_back_only);
         Ok(ExitCode::from(u8::from(!ok)))
     }

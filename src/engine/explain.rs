@@ -114,6 +114,9 @@ pub async fn part_rows(
         .into_iter()
         .filter(|member| member.posts != empty_posts())
         .collect();
+    if members.is_empty() {
+        return Ok(rows);
+    }
     let digests: Vec<Digest> = members.iter().map(|member| member.posts).collect();
     let stored = reader.parts(&digests).await?;
     for member in members {

@@ -49,7 +49,7 @@ pub fn difference(
         let change = change(name, site, gathered, known);
         digest.add(&change);
         let same = known.is_some_and(|known| is_same(known, &change))
-            && !renamed.last().is_some_and(|(_, new)| new == name);
+            && renamed.last().is_none_or(|(_, new)| new != name);
         if !same {
             changed.push(change);
         }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use super::publish::{self, PublishRefused};
 use super::tick::{Tick, tick};
 use super::workspace::{Gathered, Problem, Workspace};
 use crate::inputs;
-use crate::model::{Actor, Digest, Millis, Plan};
+use crate::model::{Actor, Decision, Digest, Millis, Plan, SiteName};
+use crate::plan::show;
 use crate::store::{Store, StoreError};
 use crate::watch::Watcher;
 
@@ -24,6 +26,11 @@ const SLOW_READ: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// How often old records are removed.
 const CLEAN_UP: Duration = Duration::from_secs(60 * 60);
+/// A build that was due and not claimed (a limit was reached in the same instant, or its content
+/// moved on) is looked at again after this.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How often waiting messages are counted: counting costs as much as there are.
+const COUNT: Duration = Duration::from_secs(15);
 
 /// What the loop tells the rest of the process about itself.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +57,8 @@ pub struct Loop {
     estate: Estate,
     seen: Option<Digest>,
     read_at: Option<Instant>,
+    counted_at: Option<Instant>,
+    needy: BTreeSet<SiteName>,
     clock: Clock,
 }
 
@@ -96,6 +105,8 @@ impl Loop {
             estate: Estate::default(),
             seen: None,
             read_at: None,
+            counted_at: None,
+            needy: BTreeSet::new(),
             clock: Clock::default(),
         }
     }
@@ -172,11 +183,17 @@ impl Loop {
             self.wake.notify_one();
         }
         self.measure(&plan).await?;
+        self.call_for_attention(&plan);
         let until_next = [plan.next_look(), self.estate.next_post_at]
             .into_iter()
             .flatten()
             .min()
-            .map_or(SLOW_TICK, |next| next.since(plan.now));
+            .map_or(SLOW_TICK, |next| next.since(plan.now))
+            .min(if plan.counts.build > claimed {
+                AGAIN
+            } else {
+                SLOW_TICK
+            });
         debug!(
             sites = plan.sites.len(),
             claimed,
@@ -188,8 +205,7 @@ impl Loop {
             health.store_problem = None;
             health.plan = Some(Arc::new(plan));
         });
-        // A claim that was lost to a limit in the same instant is due again at once; a pause
-        // keeps a disagreement about the time from turning into a busy loop.
+        // The pause keeps a disagreement about the time from turning into a busy loop.
         Ok(until_next.clamp(Duration::from_millis(10), SLOW_TICK))
     }
 
@@ -283,7 +299,26 @@ impl Loop {
             .send_modify(|health| health.config_problem = Some(refused.to_string()));
     }
 
-    async fn measure(&self, plan: &Plan) -> Result<(), StoreError> {
+    /// Logs each site that needs a person, once, when it begins to.
+    fn call_for_attention(&mut self, plan: &Plan) {
+        let needy: BTreeSet<SiteName> = plan
+            .sites
+            .iter()
+            .filter(|site| matches!(site.decision, Decision::Attention(_)))
+            .map(|site| site.site.clone())
+            .collect();
+        for site in plan
+            .sites
+            .iter()
+            .filter(|site| needy.contains(&site.site) && !self.needy.contains(&site.site))
+        {
+            warn!(site.name = %site.site, "{} needs attention: {}", site.site,
+                show::reason(site, plan.now));
+        }
+        self.needy = needy;
+    }
+
+    async fn measure(&mut self, plan: &Plan) -> Result<(), StoreError> {
         let counts = plan.counts;
         for (decision, count) in [
             ("build", counts.build),
@@ -295,7 +330,11 @@ impl Loop {
             metrics::gauge!("microblot_sites", "decision" => decision).set(count as f64);
         }
         metrics::gauge!("microblot_builds_in_flight").set(self.dispatcher.held() as f64);
-        metrics::gauge!("microblot_outbox_messages").set(self.store.outbox_depth().await? as f64);
+        if self.counted_at.is_none_or(|at| at.elapsed() > COUNT) {
+            let waiting = self.store.outbox_depth().await?;
+            metrics::gauge!("microblot_outbox_messages").set(waiting as f64);
+            self.counted_at = Some(Instant::now());
+        }
         Ok(())
     }
 }

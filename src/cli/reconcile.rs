@@ -280,9 +280,8 @@ impl Run<'_> {
             show(self.context, self.options, last, &Default::default());
         }
         let due = last.counts.wait + last.counts.attention + last.counts.build;
-        let held_back_only = last.counts.build == 0
-            && last.counts.attention == 0
-            && last.sites.iter().all(is_held);
+        let held_back_only =
+            last.counts.build == 0 && last.counts.attention == 0 && last.sites.iter().all(is_held);
         let ok = failed == 0 && (due == 0 || held_back_only);
         Ok(ExitCode::from(u8::from(!ok)))
     }

@@ -89,12 +89,14 @@ pub(super) async fn adopt(
     };
     let mut adopted = Vec::new();
     let mut parts: Vec<PartRow> = Vec::new();
+    let names: Vec<&SiteName> = wanted.iter().collect();
+    let mut manifests = explain::manifests(&estate, Some(&store), &names).await?;
     for name in &wanted {
         let site = match estate.details(name) {
             Some(site) => site,
             None => return Err(context.unknown_site(&store, name).await?),
         };
-        let Some(manifest) = explain::manifest(&estate, Some(&store), name).await? else {
+        let Some(manifest) = manifests.remove(name) else {
             return Err(Failure::Usage(format!(
                 "the inputs of {name} cannot be read; `microblot reconcile --plan {name}` says why"
             )));

@@ -126,11 +126,13 @@ impl Dispatcher {
         let shared = &self.shared;
         let mut requests = Vec::with_capacity(batch.len());
         let mut jobs = HashMap::with_capacity(batch.len());
+        let names: Vec<&SiteName> = batch.iter().map(|(site, _)| &site.site).collect();
+        let mut manifests = explain::manifests(estate, Some(&shared.store), &names).await?;
         for (site, trigger) in batch {
             let Some(details) = estate.details(&site.site) else {
                 continue;
             };
-            let manifest = explain::manifest(estate, Some(&shared.store), &site.site).await?;
+            let manifest = manifests.remove(&site.site);
             let Some(manifest) = manifest.filter(|m| m.fingerprint() == trigger.fingerprint) else {
                 debug!(site.name = %site.site, "content moved on while its build was prepared");
                 continue;

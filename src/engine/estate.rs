@@ -68,8 +68,8 @@ impl Estate {
     /// [`StoreError`] when the database cannot be read: then the estate is as it was.
     pub async fn refresh(&mut self, reader: &Reader) -> Result<FreshPosts, StoreError> {
         let delta = reader.estate_since(self.cursor).await?;
-        let mut fresh = FreshPosts::new();
         let mut posts = HashMap::new();
+        let mut unknown = Vec::new();
         for row in &delta.sites {
             if row.posts.is_some() || row.posts_version == 0 || row.presence == Presence::Forgotten
             {
@@ -83,13 +83,14 @@ impl Estate {
                 Some(known) if known.posts_version == row.posts_version => {
                     posts.insert(row.id.clone(), (known.posts_version, known.posts));
                 }
-                _ => {
-                    let (version, part) = reader.posts_part(&row.id).await?;
-                    let digest = part.digest(Input::Posts);
-                    posts.insert(row.id.clone(), (version, digest));
-                    fresh.push((row.id.clone(), version, digest));
-                }
+                _ => unknown.push(row.id.as_str()),
             }
+        }
+        let mut fresh = FreshPosts::new();
+        for (site, (version, part)) in reader.posts_parts(&unknown).await? {
+            let digest = part.digest(Input::Posts);
+            posts.insert(site.clone(), (version, digest));
+            fresh.push((site, version, digest));
         }
         self.apply(delta, &posts)?;
         Ok(fresh)

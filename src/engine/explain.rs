@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use super::dispatch;
 use super::estate::{Details, Estate, empty_posts};
-use crate::model::{Decision, Digest, Input, Manifest, Part, Plan, PostsFrom, SiteName, Spec};
+use crate::model::{
+    Decision, Digest, Input, Manifest, Part, Plan, PostsFrom, SiteName, SitePlan, Spec,
+};
 use crate::plan::show::{Explanation, explain};
 use crate::store::{PartRow, Reader, StoreError};
 
@@ -39,59 +41,87 @@ pub fn members(estate: &Estate, name: &SiteName, spec: &Spec) -> Vec<Member> {
         .collect()
 }
 
-/// The manifest of what a site should be built from now. `None`: it is not known, or an input
-/// could not be read. Without a reader there is no database yet, and no post.
+/// The manifests of what sites should be built from now. A site is left out if it is not known, or
+/// if an input could not be read. Without a reader there is no database yet, and no post.
 ///
 /// # Errors
 ///
 /// [`StoreError`] when the database cannot be read.
-pub async fn manifest(
+pub async fn manifests(
     estate: &Estate,
     reader: Option<&Reader>,
-    name: &SiteName,
-) -> Result<Option<Manifest>, StoreError> {
-    let Some(details) = estate.details(name) else {
-        return Ok(None);
-    };
-    let Some(files) = files(estate, reader, details).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Manifest {
-        spec: details.spec.part(),
-        posts: match &details.spec.posts {
-            PostsFrom::Own if details.own_posts() != empty_posts() => match reader {
-                Some(reader) => reader.posts_part(&details.id).await?.1,
-                None => Part::default(),
-            },
-            PostsFrom::Own | PostsFrom::None => Part::default(),
-            PostsFrom::All | PostsFrom::Sites(_) => estate.members_part(&details.spec),
-        },
-        files,
-        revision: details.revision_part(),
-    }))
+    names: &[&SiteName],
+) -> Result<BTreeMap<SiteName, Manifest>, StoreError> {
+    let known: Vec<(&SiteName, &Details)> = names
+        .iter()
+        .filter_map(|name| Some((*name, estate.details(name)?)))
+        .collect();
+    let posts = own_posts(reader, &known).await?;
+    let files = files(estate, reader, &known).await?;
+    Ok(known
+        .into_iter()
+        .filter_map(|(name, details)| {
+            let manifest = Manifest {
+                spec: details.spec.part(),
+                posts: match &details.spec.posts {
+                    PostsFrom::Own => posts
+                        .get(&details.id)
+                        .map(|(_version, part)| part.clone())
+                        .unwrap_or_default(),
+                    PostsFrom::None => Part::default(),
+                    PostsFrom::All | PostsFrom::Sites(_) => estate.members_part(&details.spec),
+                },
+                files: match &details.files {
+                    None => Part::default(),
+                    Some(Err(_)) => return None,
+                    Some(Ok(digest)) => match estate.files_part(digest) {
+                        Some(part) => part.clone(),
+                        None => files.get(digest)?.clone(),
+                    },
+                },
+                revision: details.revision_part(),
+            };
+            Some((name.clone(), manifest))
+        })
+        .collect())
 }
 
+async fn own_posts(
+    reader: Option<&Reader>,
+    sites: &[(&SiteName, &Details)],
+) -> Result<BTreeMap<String, (i64, Part)>, StoreError> {
+    let ids: Vec<&str> = sites
+        .iter()
+        .filter(|(_, details)| {
+            details.spec.posts == PostsFrom::Own && details.own_posts() != empty_posts()
+        })
+        .map(|(_, details)| details.id.as_str())
+        .collect();
+    match reader {
+        Some(reader) if !ids.is_empty() => reader.posts_parts(&ids).await,
+        _ => Ok(BTreeMap::new()),
+    }
+}
+
+/// File parts that another replica published; those of this machine are at hand.
 async fn files(
     estate: &Estate,
     reader: Option<&Reader>,
-    details: &Details,
-) -> Result<Option<Part>, StoreError> {
-    match &details.files {
-        None => Ok(Some(Part::default())),
-        Some(Err(_)) => Ok(None),
-        Some(Ok(digest)) => {
-            if let Some(part) = estate.files_part(digest) {
-                return Ok(Some(part.clone()));
-            }
-            if *digest == Part::default().digest(Input::Files) {
-                return Ok(Some(Part::default()));
-            }
-            match reader {
-                Some(reader) => Ok(reader.parts(&[*digest]).await?.remove(digest)),
-                None => Ok(None),
-            }
-        }
+    sites: &[(&SiteName, &Details)],
+) -> Result<BTreeMap<Digest, Part>, StoreError> {
+    let none = Part::default().digest(Input::Files);
+    let mut parts = BTreeMap::from([(none, Part::default())]);
+    let foreign: Vec<Digest> = sites
+        .iter()
+        .filter_map(|(_, details)| details.files.as_ref()?.as_ref().ok().copied())
+        .filter(|digest| *digest != none && estate.files_part(digest).is_none())
+        .collect();
+    if let Some(reader) = reader
+        && !foreign.is_empty()
+    {
+        parts.extend(reader.parts(&foreign).await?);
     }
+    Ok(parts)
 }
 
 /// The parts to store with a claim: those of the manifest, and for an aggregate the posts of its
@@ -118,13 +148,18 @@ pub async fn part_rows(
         return Ok(rows);
     }
     let digests: Vec<Digest> = members.iter().map(|member| member.posts).collect();
-    let stored = reader.parts(&digests).await?;
-    for member in members {
-        if !stored.contains_key(&member.posts) {
-            let (_, part) = reader.posts_part(&member.id).await?;
-            rows.push(PartRow::new(Input::Posts, &part));
-        }
-    }
+    let stored = reader.stored_parts(&digests).await?;
+    let missing: Vec<&str> = members
+        .iter()
+        .filter(|member| !stored.contains(&member.posts))
+        .map(|member| member.id.as_str())
+        .collect();
+    let posts = reader.posts_parts(&missing).await?;
+    rows.extend(
+        posts
+            .values()
+            .map(|(_, part)| PartRow::new(Input::Posts, part)),
+    );
     Ok(rows)
 }
 
@@ -139,11 +174,15 @@ pub async fn explanations(
     plan: &Plan,
 ) -> Result<BTreeMap<SiteName, Explanation>, StoreError> {
     let mut explanations = BTreeMap::new();
-    for site in &plan.sites {
-        if matches!(site.decision, Decision::Unchanged | Decision::Forget) {
-            continue;
-        }
-        let Some(wanted) = manifest(estate, reader, &site.site).await? else {
+    let told: Vec<&SitePlan> = plan
+        .sites
+        .iter()
+        .filter(|site| !matches!(site.decision, Decision::Unchanged | Decision::Forget))
+        .collect();
+    let names: Vec<&SiteName> = told.iter().map(|site| &site.site).collect();
+    let mut manifests = manifests(estate, reader, &names).await?;
+    for site in told {
+        let Some(wanted) = manifests.remove(&site.site) else {
             continue;
         };
         let last = match (&site.built, reader) {

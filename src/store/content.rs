@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use sqlx::types::Json;
@@ -50,6 +50,9 @@ struct ManifestRow {
     revision: String,
 }
 
+/// Sites whose posts are read in one query.
+const SITES_AT_ONCE: usize = 1_000;
+
 /// The posts part of a site: a line per published post, by its slug.
 pub(super) fn posts_part(posts: &[PostInPart]) -> Part {
     Part::from_items(posts.iter().map(|post| {
@@ -65,24 +68,53 @@ impl Reader {
     ///
     /// [`StoreError`] when the database cannot be reached.
     pub async fn posts_part(&self, site: &str) -> Result<(i64, Part), StoreError> {
+        let mut parts = self.posts_parts(&[site]).await?;
+        Ok(parts.remove(site).unwrap_or_default())
+    }
+
+    /// The posts parts of sites as they are now, by the sites' ids, each with the version that it
+    /// was taken at. Ids of no site are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn posts_parts(
+        &self,
+        sites: &[&str],
+    ) -> Result<BTreeMap<String, (i64, Part)>, StoreError> {
+        type Row = (String, i64, Option<String>, Option<String>, Option<String>);
         let mut tx = self.pool.snapshot().await?;
-        let version: Option<i64> = tx!(&mut tx, conn => sqlx::query_scalar(
-                "SELECT posts_version FROM site WHERE id = $1")
-            .bind(site).fetch_optional(conn).await?);
-        let rows: Vec<(String, String, String)> = tx!(&mut tx, conn => sqlx::query_as(
-                "SELECT slug, digest, title FROM post WHERE site = $1 AND state = 'published'")
-            .bind(site).fetch_all(conn).await?);
-        let posts = rows
-            .into_iter()
-            .map(|(slug, digest, title)| {
-                Ok(PostInPart {
-                    slug: Slug::from_stored(slug),
-                    digest: parsed(&digest)?,
-                    title,
+        let mut found: BTreeMap<String, (i64, Vec<PostInPart>)> = BTreeMap::new();
+        for batch in sites.chunks(SITES_AT_ONCE) {
+            let ids: Vec<Wrapped> = batch
+                .iter()
+                .map(|site| Wrapped {
+                    d: (*site).to_owned(),
                 })
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
-        Ok((version.unwrap_or(0), posts_part(&posts)))
+                .collect();
+            let sql = each!(
+                tx.dialect(),
+                "SELECT s.id, s.posts_version, p.slug, p.digest, p.title FROM ",
+                "($1) AS e JOIN site s ON s.id = e.value->>'d' \
+                 LEFT JOIN post p ON p.site = s.id AND p.state = 'published'"
+            );
+            let rows: Vec<Row> = tx!(&mut tx, conn => sqlx::query_as(sql)
+                .bind(Json(ids)).fetch_all(conn).await?);
+            for (site, version, slug, digest, title) in rows {
+                let (_, posts) = found.entry(site).or_insert((version, Vec::new()));
+                if let (Some(slug), Some(digest), Some(title)) = (slug, digest, title) {
+                    posts.push(PostInPart {
+                        slug: Slug::from_stored(slug),
+                        digest: parsed(&digest)?,
+                        title,
+                    });
+                }
+            }
+        }
+        Ok(found
+            .into_iter()
+            .map(|(site, (version, posts))| (site, (version, posts_part(&posts))))
+            .collect())
     }
 
     /// The manifest that is stored under a content hash. A part whose text was cleaned up is empty.
@@ -125,6 +157,20 @@ impl Reader {
         rows.into_iter()
             .map(|(digest, content)| Ok((parsed(&digest)?, Part::from_text(content))))
             .collect()
+    }
+
+    /// Which of these digests a part is stored under.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn stored_parts(&self, digests: &[Digest]) -> Result<BTreeSet<Digest>, StoreError> {
+        let rows: Vec<String> = pool!(&self.pool, pool => sqlx::query_scalar(each!(
+                self.dialect(),
+                "SELECT p.digest FROM ",
+                "($1) AS e JOIN part p ON p.digest = e.value->>'d'"))
+            .bind(Json(wrapped(digests))).fetch_all(pool).await?);
+        rows.iter().map(|digest| parsed(digest)).collect()
     }
 
     /// The revisions of posts that are stored under these digests.

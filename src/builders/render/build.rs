@@ -5,7 +5,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use super::{Content, FileEntry, Member, PostEntry, pages, swap_in};
 use crate::builders::Job;
 use crate::inputs;
-use crate::model::{Digest, Outcome, Part, PostsFrom, Slug};
+use crate::model::{Digest, Input, Outcome, Part, PostsFrom, Slug};
 use crate::store::StoreError;
 
 /// Why a site could not be rendered.
@@ -35,7 +35,7 @@ pub(in crate::builders) async fn build(job: &Job<'_>, root: &Path, out: &str) ->
 }
 
 async fn render(job: &Job<'_>, root: &Path, out: &str) -> Result<(), Failure> {
-    let posts = posts(job).await.map_err(Failure::Store)?;
+    let posts = posts(job).await?;
     let members: Vec<Member> = job
         .members
         .iter()
@@ -83,20 +83,25 @@ async fn render(job: &Job<'_>, root: &Path, out: &str) -> Result<(), Failure> {
 
 /// The posts that the manifest lists, by the digests of their revisions: what was published since
 /// is for the next build.
-async fn posts(job: &Job<'_>) -> Result<Vec<PostEntry>, StoreError> {
+async fn posts(job: &Job<'_>) -> Result<Vec<PostEntry>, Failure> {
     let parts: Vec<(Option<usize>, Part)> = match job.spec.posts {
         PostsFrom::Own => vec![(None, job.manifest.posts.clone())],
         PostsFrom::None => Vec::new(),
         PostsFrom::All | PostsFrom::Sites(_) => {
             let digests: Vec<Digest> = job.members.iter().map(|member| member.posts).collect();
-            let mut stored = job.store.parts(&digests).await?;
-            let members = job.members.iter().enumerate();
-            members
-                .filter_map(|(index, member)| {
-                    let part = stored.remove(&member.posts)?;
-                    Some(((!member.is_self).then_some(index), part))
-                })
-                .collect()
+            let stored = job.store.parts(&digests).await.map_err(Failure::Store)?;
+            let mut parts = Vec::new();
+            for (index, member) in job.members.iter().enumerate() {
+                if member.posts == Part::default().digest(Input::Posts) {
+                    continue;
+                }
+                // Stored with the claim, unless the posts changed in the same instant.
+                let part = stored.get(&member.posts).cloned().ok_or_else(|| {
+                    Failure::Moved(format!("the posts of {} changed", member.title))
+                })?;
+                parts.push(((!member.is_self).then_some(index), part));
+            }
+            parts
         }
     };
     let mut wanted = Vec::new();
@@ -111,7 +116,11 @@ async fn posts(job: &Job<'_>) -> Result<Vec<PostEntry>, StoreError> {
         }
     }
     let digests: Vec<Digest> = wanted.iter().map(|(_, _, digest)| *digest).collect();
-    let revisions = job.store.revisions(&digests).await?;
+    let revisions = job
+        .store
+        .revisions(&digests)
+        .await
+        .map_err(Failure::Store)?;
     wanted
         .into_iter()
         .map(|(member, slug, digest)| match revisions.get(&digest) {
@@ -120,9 +129,9 @@ async fn posts(job: &Job<'_>) -> Result<Vec<PostEntry>, StoreError> {
                 revision: revision.clone(),
                 member,
             }),
-            None => Err(StoreError::Corrupt(format!(
+            None => Err(Failure::Store(StoreError::Corrupt(format!(
                 "no revision {digest}, which the post {slug} refers to"
-            ))),
+            )))),
         })
         .collect()
 }

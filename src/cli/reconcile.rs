@@ -354,7 +354,7 @@ fn warn_unmatched(context: &Context, gathered: &Gathered) {
 
 /// Makes it somebody's explicit request, for these sites or all.
 fn select(estate: &mut Estate, sites: &[SiteName]) -> Result<(), Failure> {
-    estate.desired.explicit = true;
+    estate.desired.asked_at = Some(estate.now);
     if sites.is_empty() {
         return Ok(());
     }

@@ -11,8 +11,8 @@ use super::estate::Estate;
 use super::explain;
 use crate::builders::{Builders, Job};
 use crate::model::{
-    BuildState, BuilderKind, Cause, ContentHash, Decision, Digest, HolderId, Manifest, Outcome, Plan, SiteName,
-    SitePlan, Trigger,
+    BuildState, BuilderKind, Cause, ContentHash, Decision, Digest, HolderId, Manifest, Outcome,
+    Plan, SiteName, SitePlan, Trigger,
 };
 use crate::plan::show;
 use crate::store::{Claim, ClaimRequest, PartRow, Recorded, Store, StoreError};

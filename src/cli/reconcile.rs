@@ -20,6 +20,9 @@ use crate::store::{Publication, Reader, Store, StoreError};
 
 /// With `--wait`: a trigger that failed this often in a row is not waited for.
 const PATIENCE: u32 = 5;
+/// So many looks in a row may find builds due and claim none before the pass ends.
+const LOST_CLAIMS: u32 = 5;
+
 /// Exit status of `--detailed-exitcode` when there are builds to fire.
 const CHANGES: u8 = 2;
 
@@ -136,11 +139,17 @@ impl Run<'_> {
             .dispatcher(&self.store, wake.clone(), Some(ended))?;
         let mut report = Report::default();
         let bar = self.bar();
+        let mut lost = 0;
         let last = loop {
+            // Asked before the look: a build that ends during it is over only for the next one.
+            let flying = dispatcher.held() > 0;
             let Tick { plan, claimed } = tick(&mut estate, &self.store, &dispatcher).await?;
             report.start(&plan, &bar);
-            let busy = claimed > 0 || dispatcher.held() > 0;
-            let goes_on = busy || (self.options.wait && self.is_worth_waiting(&plan));
+            let busy = claimed > 0 || flying;
+            // Due, and claimed by somebody else, or changed since: the next plan says which.
+            lost = if busy { 0 } else { lost + 1 };
+            let again = plan.counts.build > 0 && lost < LOST_CLAIMS;
+            let goes_on = busy || again || (self.options.wait && self.is_worth_waiting(&plan));
             if !goes_on {
                 break plan;
             }
@@ -148,7 +157,11 @@ impl Run<'_> {
                 .next_look()
                 .map_or(Duration::from_secs(1), |next| next.since(plan.now))
                 .clamp(Duration::from_millis(20), Duration::from_secs(1));
-            let pause = if busy { Duration::from_secs(1) } else { until };
+            let pause = match (busy, again) {
+                (true, _) => Duration::from_secs(1),
+                (false, true) => Duration::from_millis(20),
+                (false, false) => until,
+            };
             let _woken_or_late = tokio::time::timeout(pause, wake.notified()).await;
             while let Ok(ended) = news.try_recv() {
                 report.end(ended, &bar);
@@ -360,7 +373,7 @@ fn warn_unmatched(context: &Context, gathered: &Gathered) {
 
 /// Makes it somebody's explicit request, for these sites or all.
 fn select(estate: &mut Estate, sites: &[SiteName]) -> Result<(), Failure> {
-    estate.desired.explicit = true;
+    estate.desired.asked_at = Some(estate.now);
     if sites.is_empty() {
         return Ok(());
     }

@@ -100,7 +100,7 @@ impl Estate {
     pub fn forget_everything(&mut self) {
         *self = Self {
             desired: Desired {
-                explicit: self.desired.explicit,
+                asked_at: self.desired.asked_at,
                 only: self.desired.only.take(),
                 ..Desired::default()
             },

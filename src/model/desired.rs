@@ -17,8 +17,9 @@ pub struct Desired {
     pub limits: Limits,
     /// What the hosting plan can pay for.
     pub budget: Option<Budget>,
-    /// Somebody asked for this very pass: changes are not held back to let them settle.
-    pub explicit: bool,
+    /// When somebody asked for this very pass, if somebody did: changes are not held back to let
+    /// them settle, and what failed before is tried again.
+    pub asked_at: Option<Millis>,
     /// Only these sites are built; `None`: all.
     pub only: Option<BTreeSet<SiteName>>,
 }

@@ -44,7 +44,7 @@ pub(super) fn decide(
     site: &DesiredSite,
     seen: Option<&ObservedSite>,
     stretch: Option<Duration>,
-    explicit: bool,
+    asked_at: Option<Millis>,
     now: Millis,
 ) -> Decided {
     let unseen = ObservedSite::default();
@@ -126,9 +126,13 @@ pub(super) fn decide(
                     retry_at: Some(at),
                 }));
             }
-            // Our own patience is nobody else's: who asks for a pass gets a try. What the builder
-            // asked for is kept.
-            Retry::At(at) if now < at && !(explicit && trouble.after.is_none()) => {
+            // Our own patience is nobody else's: who asks for a pass gets a try, but only one. What
+            // the builder asked for is kept.
+            Retry::At(at)
+                if now < at
+                    && !(trouble.after.is_none()
+                        && asked_at.is_some_and(|asked_at| trouble.at < asked_at)) =>
+            {
                 return not_due(Decision::Wait {
                     why: Wait::Backoff { failures, error },
                     until: Some(at),
@@ -150,7 +154,7 @@ pub(super) fn decide(
             ..
         }
     );
-    if !explicit && !requested && !abandoned {
+    if asked_at.is_none() && !requested && !abandoned {
         let (ready_at, stretched) = ready_at(site, stretch, since, drift_since);
         if now < ready_at {
             return not_due(Decision::Wait {

@@ -35,7 +35,7 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Millis) -> Plan {
             continue;
         }
         let seen = observed.sites.get(name);
-        let decided = decide::decide(name, site, seen, stretch, desired.explicit, now);
+        let decided = decide::decide(name, site, seen, stretch, desired.asked_at, now);
         if let Some(priority) = decided.due {
             due.push(allot::Due {
                 index: sites.len(),

@@ -216,7 +216,7 @@ fn a_change_is_built_from_the_new_content_and_names_its_inputs() {
 fn a_site_that_was_never_seen_or_never_built_gets_its_first_build() {
     let desired = Desired {
         sites: [(name("foo"), wants("a"))].into(),
-        explicit: true,
+        asked_at: Some(NOW),
         ..Desired::default()
     };
     let first = |observed: &Observed| {
@@ -343,11 +343,11 @@ fn without_debounce_a_change_is_built_at_once() {
 }
 
 #[test]
-fn an_explicit_pass_does_not_wait_for_quiet_but_for_everything_else() {
-    let explicit = |site: DesiredSite, seen: ObservedSite| {
+fn a_pass_that_was_asked_for_does_not_wait_for_quiet_but_for_everything_else() {
+    let asked = |site: DesiredSite, seen: ObservedSite| {
         let desired = Desired {
             sites: [(name("foo"), site)].into(),
-            explicit: true,
+            asked_at: Some(NOW),
             ..Desired::default()
         };
         let observed = Observed {
@@ -356,18 +356,46 @@ fn an_explicit_pass_does_not_wait_for_quiet_but_for_everything_else() {
         };
         plan(&desired, &observed, NOW).sites[0].decision.clone()
     };
-    assert!(builds(&explicit(wants("b"), built("a"))));
-    assert_eq!(explicit(wants("a"), built("a")), Decision::Unchanged);
+    assert!(builds(&asked(wants("b"), built("a"))));
+    assert_eq!(asked(wants("a"), built("a")), Decision::Unchanged);
     let held = DesiredSite {
         hold: Some(hold(None)),
         ..wants("b")
     };
-    assert!(!builds(&explicit(held, built("a"))));
-    let failing = ObservedSite {
-        trouble: Some(trouble(1)),
-        ..built("a")
+    assert!(!builds(&asked(held, built("a"))));
+}
+
+#[test]
+fn a_pass_that_was_asked_for_tries_once_again_what_failed_before_it() {
+    let decision = |trouble: Trouble, asked_at| {
+        let desired = Desired {
+            sites: [(name("foo"), wants("b"))].into(),
+            asked_at,
+            ..Desired::default()
+        };
+        let failing = ObservedSite {
+            trouble: Some(trouble),
+            ..built("a")
+        };
+        let observed = Observed {
+            sites: [(name("foo"), failing)].into(),
+            ..Observed::default()
+        };
+        plan(&desired, &observed, NOW).sites[0].decision.clone()
     };
-    assert!(!builds(&explicit(wants("b"), failing)));
+    let failed = trouble(1);
+    let (at, after) = (failed.at, failed.at.plus(Duration::from_millis(1)));
+    assert!(!builds(&decision(failed.clone(), None)));
+    assert!(builds(&decision(failed.clone(), Some(after))));
+    assert!(
+        !builds(&decision(failed.clone(), Some(at))),
+        "its own failure"
+    );
+    let busy = Trouble {
+        after: Some(seconds(60)),
+        ..failed
+    };
+    assert!(!builds(&decision(busy, Some(after))), "the builder asked");
 }
 
 #[test]
@@ -901,7 +929,7 @@ fn the_id_changes_with_what_would_be_done_and_with_nothing_else() {
     let changes: [(&str, Change); 5] = [
         ("other content", |desired| {
             desired.sites.insert(name("build"), wants("c"));
-            desired.explicit = true;
+            desired.asked_at = Some(NOW);
         }),
         ("no build any more", |desired| {
             desired.sites.insert(name("build"), wants("a"));

@@ -185,7 +185,7 @@ fn state(used: u32) -> BudgetState {
 fn what_is_not_paid_for_waits_for_the_next_month() {
     let (desired, observed) = budget(98);
     let desired = Desired {
-        explicit: true,
+        asked_at: Some(NOW),
         ..desired
     };
     let plan = plan(&desired, &observed, NOW);
@@ -265,9 +265,9 @@ fn a_budget_that_runs_low_stretches_debounce() {
         ["s00", "s01"],
         "only hosted sites, no requests"
     );
-    desired.explicit = true;
+    desired.asked_at = Some(NOW);
     assert_eq!(plan_at(&desired, &observed).counts.build, 3);
-    desired.explicit = false;
+    desired.asked_at = None;
     let own = &mut desired.sites.get_mut("s02").unwrap().timing;
     (own.debounce, own.max_wait) = (seconds(3 * 3_600), seconds(4 * 3_600));
     let third = plan_at(&desired, &observed);

@@ -219,11 +219,11 @@ impl World {
     }
 
     /// One pass: plan, check it, note, claim. Answers the plan and whether anything was done.
-    fn pass(&mut self, explicit: bool) -> (Plan, bool) {
+    fn pass(&mut self, asked: bool) -> (Plan, bool) {
         self.account();
-        self.desired.explicit = explicit;
+        self.desired.asked_at = asked.then_some(self.now);
         let plan = plan(&self.desired, &self.observed, self.now);
-        self.desired.explicit = false;
+        self.desired.asked_at = None;
         assert!(
             plan.next_look().is_none_or(|at| at > self.now),
             "looks in the past: {plan:?}"

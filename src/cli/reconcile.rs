@@ -135,9 +135,12 @@ impl Run<'_> {
         let mut report = Report::default();
         let bar = self.bar();
         let last = loop {
+            // Asked before the look: a build that is recorded during it still flies in this plan,
+            // which is then not the last word.
+            let flying = dispatcher.held() > 0;
             let Tick { plan, claimed } = tick(&mut estate, &self.store, &dispatcher).await?;
             report.start(&plan, &bar);
-            let busy = claimed > 0 || dispatcher.held() > 0;
+            let busy = claimed > 0 || flying;
             if !busy && !(self.options.wait && self.is_worth_waiting(&plan)) {
                 break plan;
             }

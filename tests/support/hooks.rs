@@ -230,6 +230,17 @@ impl HookServer {
         self.shared.wait_for(count, timeout)
     }
 
+    /// Waits for the same, and answers whether they came in time. Looks at none of them.
+    pub fn within(&self, count: usize, timeout: Duration) -> bool {
+        let waiting = |hooks: &mut Hooks| hooks.calls.len() < count;
+        let hooks = self.shared.lock();
+        let waited = self
+            .shared
+            .called
+            .wait_timeout_while(hooks, timeout, waiting);
+        !waited.unwrap().1.timed_out()
+    }
+
     /// [`wait_for`](Self::wait_for) for tests that run the program in their own runtime.
     pub async fn reached(&self, count: usize, timeout: Duration) -> Vec<Call> {
         let shared = Arc::clone(&self.shared);

@@ -1,0 +1,145 @@
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::content::Stat;
+use crate::model::Digest;
+
+/// The first bytes of a file of this format. Raised with it, so that an old file counts as none.
+const MAGIC: &[u8; 16] = b"microblot stat 1";
+
+const CHECKSUM_BYTES: usize = 32;
+
+/// Two million files with paths of a hundred bytes come to less.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// What was known of the files after the last scan, as one run of bytes, in memory and in its file.
+///
+/// Records are in the order of their paths' bytes and are only read from first to last, next to the
+/// files of a scan in the same order: no table is built, and a hundred thousand load in the time
+/// that reading and checking ten megabytes takes. A record: size, modified, changed, inode (8 bytes
+/// each, little-endian), digest (32 bytes), length of the path (4 bytes), path.
+#[derive(Default, PartialEq, Eq)]
+pub(super) struct StatCache {
+    records: Vec<u8>,
+    count: usize,
+}
+
+pub(super) struct Record<'c> {
+    pub(super) path: &'c [u8],
+    pub(super) stat: Stat,
+    pub(super) digest: Digest,
+}
+
+impl StatCache {
+    /// Reads a file that [`store`](Self::store) wrote. Whatever else is found there, also nothing,
+    /// is an empty cache: the files are then read again.
+    pub(super) fn load(file: &Path) -> Self {
+        read(file).and_then(Self::decode).unwrap_or_default()
+    }
+
+    /// Replaces the file as a whole: a reader, or a machine that loses power, sees the old, the new
+    /// or a damaged one, which [`load`](Self::load) tells from a good one by its checksum.
+    pub(super) fn store(&self, file: &Path) -> io::Result<()> {
+        let folder = file.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+        temporary.write_all(MAGIC)?;
+        temporary.write_all(&self.records)?;
+        temporary.write_all(&checksum(&self.records))?;
+        temporary.persist(file)?;
+        Ok(())
+    }
+
+    /// Adds a record; its path must come after those before it.
+    pub(super) fn push(&mut self, path: &str, stat: &Stat, digest: &Digest) {
+        let Stat {
+            size,
+            modified,
+            changed,
+            inode,
+        } = stat;
+        let length = u32::try_from(path.len()).unwrap_or(u32::MAX);
+        self.records.extend_from_slice(&size.to_le_bytes());
+        self.records.extend_from_slice(&modified.to_le_bytes());
+        self.records.extend_from_slice(&changed.to_le_bytes());
+        self.records.extend_from_slice(&inode.to_le_bytes());
+        self.records.extend_from_slice(digest.as_bytes());
+        self.records.extend_from_slice(&length.to_le_bytes());
+        self.records.extend_from_slice(path.as_bytes());
+        self.count += 1;
+    }
+
+    /// How many records there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn records(&self) -> Records<'_> {
+        Records {
+            rest: &self.records,
+        }
+    }
+
+    fn decode(mut bytes: Vec<u8>) -> Option<Self> {
+        let sum = bytes.split_off(bytes.len().checked_sub(CHECKSUM_BYTES)?);
+        let records = bytes.split_off(MAGIC.len().min(bytes.len()));
+        if bytes != MAGIC || checksum(&records) != *sum {
+            return None;
+        }
+        let count = Records { rest: &records }.count();
+        Some(Self { records, count })
+    }
+}
+
+/// The records from first to last.
+pub(super) struct Records<'c> {
+    rest: &'c [u8],
+}
+
+impl<'c> Iterator for Records<'c> {
+    type Item = Record<'c>;
+
+    fn next(&mut self) -> Option<Record<'c>> {
+        let size = u64::from_le_bytes(self.take()?);
+        let modified = i64::from_le_bytes(self.take()?);
+        let changed = i64::from_le_bytes(self.take()?);
+        let inode = u64::from_le_bytes(self.take()?);
+        let digest = Digest::from_array(self.take()?);
+        let length = u32::from_le_bytes(self.take()?);
+        let (path, rest) = self.rest.split_at_checked(length as usize)?;
+        self.rest = rest;
+        let stat = Stat {
+            size,
+            modified,
+            changed,
+            inode,
+        };
+        Some(Record { path, stat, digest })
+    }
+}
+
+impl Records<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(*bytes)
+    }
+}
+
+fn read(file: &Path) -> Option<Vec<u8>> {
+    let file = File::open(file).ok()?;
+    let size = file.metadata().ok().filter(|m| m.is_file())?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(MAX_BYTES)).ok()?);
+    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn checksum(records: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    Sha256::new_with_prefix(MAGIC)
+        .chain_update(records)
+        .finalize()
+        .into()
+}

@@ -6,6 +6,7 @@ use jiff::fmt::friendly::SpanParser;
 use jiff::{SignedDuration, SpanRelativeTo};
 use url::{SyntaxViolation, Url};
 
+use crate::inputs;
 use crate::model::{Share, SiteName};
 
 use super::fields::Item;
@@ -201,7 +202,7 @@ pub(super) fn glob<'a>(item: Item<'a, '_>, report: &mut Report) -> Option<&'a st
     match glob_problem(text) {
         None => Some(text),
         Some(problem) => {
-            let message = format!("the glob {} {problem}", shown(text));
+            let message = format!("{} is no glob of files: {problem}", shown(text));
             item.refuse(
                 report,
                 message,
@@ -211,20 +212,13 @@ pub(super) fn glob<'a>(item: Item<'a, '_>, report: &mut Report) -> Option<&'a st
     }
 }
 
-/// Why a text is no glob of files below the folder of `sites.toml`.
+/// Why a text is no glob of files below the folder of `sites.toml`: what cannot be shown, and what
+/// the walk over the files would refuse.
 fn glob_problem(text: &str) -> Option<String> {
-    if text.trim().is_empty() {
-        return Some("is empty".to_owned());
+    if text.chars().any(char::is_control) {
+        return Some("control characters are no part of a glob".to_owned());
     }
-    if let Some(problem) = path_problem(text) {
-        return Some(problem.to_owned());
-    }
-    // Without these characters every text is a valid glob, and most have none.
-    if !text.contains(['[', ']', '{', '}', '\\']) {
-        return None;
-    }
-    let error = globset::Glob::new(text).err()?;
-    Some(format!("is not valid: {}", error.kind()))
+    inputs::check_glob(text).err().map(|problem| problem.to_string())
 }
 
 /// Why a relative path leaves the folder of `sites.toml` or is not portable.

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::config::Settings;
+use crate::inputs::SiteFiles;
 use crate::model::{
     Desired, DesiredSite, Digest, Fingerprint, Flight, Input, InputProblem, Millis, News, Observed,
     ObservedSite, Origin, Part, PostsFrom, SiteName, Source, Spec, Target,
@@ -27,7 +28,7 @@ pub struct Estate {
     details: BTreeMap<SiteName, Details>,
     names: HashMap<String, SiteName>,
     flying: BTreeSet<SiteName>,
-    parts: HashMap<Digest, Arc<Part>>,
+    files: HashMap<Digest, Arc<SiteFiles>>,
     cursor: i64,
 }
 
@@ -104,19 +105,19 @@ impl Estate {
                 only: self.desired.only.take(),
                 ..Desired::default()
             },
-            parts: std::mem::take(&mut self.parts),
+            files: std::mem::take(&mut self.files),
             ..Self::default()
         };
     }
 
     /// Keeps the file parts of this machine at hand, instead of reading them from the database.
-    pub fn keep_files(&mut self, parts: &HashMap<Digest, Arc<Part>>) {
-        self.parts = parts.clone();
+    pub fn keep_files(&mut self, files: &HashMap<Digest, Arc<SiteFiles>>) {
+        self.files = files.clone();
     }
 
     /// A file part of this machine.
     pub fn files_part(&self, digest: &Digest) -> Option<&Part> {
-        self.parts.get(digest).map(Arc::as_ref)
+        self.files.get(digest).map(|files| &files.part)
     }
 
     /// Lets `change` look at every build in flight.

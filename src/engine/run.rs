@@ -224,8 +224,8 @@ impl Loop {
         };
         self.estate.keep_files(&gathered.parts);
         let sites = gathered.config.sites.values();
-        self.watcher
-            .watch(sites.flat_map(|site| inputs::watch_roots(&site.spec.files)));
+        let globs = sites.flat_map(|site| site.spec.files.iter().map(String::as_str));
+        self.watcher.watch(inputs::watch_roots(globs));
         let digest = publish::digest(&gathered);
         if self.seen == Some(digest) && self.health.borrow().config_problem.is_none() {
             self.read_at = Some(Instant::now());

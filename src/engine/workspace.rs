@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::{self, Config};
-use crate::inputs::FileTree;
-use crate::model::{Digest, Input, Part, SiteName};
+use crate::inputs::{FileTree, SiteFiles};
+use crate::model::{Digest, Input, SiteName};
 use crate::store::{PartRow, Publication};
 
 /// The folder of `sites.toml`: the half of the desired state that is kept in files.
@@ -24,8 +24,8 @@ pub struct Gathered {
     /// The digest of each site's files, or why they could not be read; sites without globs are
     /// not in it.
     pub files: BTreeMap<SiteName, Result<Digest, String>>,
-    /// The parts that those digests are of.
-    pub parts: HashMap<Digest, Arc<Part>>,
+    /// The files that those digests are of.
+    pub parts: HashMap<Digest, Arc<SiteFiles>>,
     /// The deployed code revision, if it is known.
     pub revision: Option<String>,
     /// Globs that match no file, by site.
@@ -38,9 +38,6 @@ pub enum Problem {
     /// `sites.toml` is missing or has errors.
     #[error(transparent)]
     Config(#[from] config::ReadError),
-    /// The files could not be looked at.
-    #[error("the files of the sites cannot be read")]
-    Files(#[source] crate::inputs::ScanError),
     /// The thread that did the work died.
     #[error("reading sites.toml and its files was cut short")]
     Cut,
@@ -97,19 +94,21 @@ impl Workspace {
         let mut unmatched = BTreeMap::new();
         if !globs.is_empty() {
             let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
-            let scan = tree.scan(&globs).map_err(Problem::Files)?;
-            for (name, part) in scan.sites {
-                let digest = match part {
-                    Ok(part) => {
-                        let digest = part.digest(Input::Files);
-                        parts.insert(digest, part);
-                        Ok(digest)
+            // Before the scan: a change during it must not look older than it.
+            let before = jiff::Timestamp::now().into();
+            for (name, found) in tree.scan(&globs, before).sites {
+                let digest = match found {
+                    Ok(found) => {
+                        if !found.unmatched.is_empty() {
+                            unmatched.insert(name.clone(), found.unmatched.clone());
+                        }
+                        parts.insert(found.digest, found.clone());
+                        Ok(found.digest)
                     }
                     Err(error) => Err(crate::chain(&error)),
                 };
                 files.insert(name, digest);
             }
-            unmatched = scan.unmatched;
         }
         Ok(Gathered {
             config,
@@ -133,7 +132,7 @@ impl Gathered {
         self.parts
             .iter()
             .filter(|(digest, _)| wanted.contains(digest.to_string().as_str()))
-            .map(|(_, part)| PartRow::new(Input::Files, part))
+            .map(|(_, files)| PartRow::new(Input::Files, &files.part))
             .collect()
     }
 }

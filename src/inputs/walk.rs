@@ -1,184 +1,408 @@
-use std::fs::Metadata;
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry, FileType};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ignore::{DirEntry, WalkBuilder, WalkState};
+use rayon::prelude::*;
 
-use super::cache::Stat;
+use super::content::{Stat, is_content};
 use super::error::InputError;
-use super::glob::Globs;
+use super::gitignore::{self, Rules, is_ignored};
+use super::glob::{GlobId, GlobIndex, Group, Matcher};
 
-/// A file that at least one glob matches.
-#[derive(Clone, Debug)]
-pub(super) struct File {
-    /// From the root, with `/`.
-    pub(super) path: String,
+/// The most entries that one scan looks at. Two links in each folder to the next one would
+/// otherwise make a tree that doubles with every level.
+pub(super) const MAX_ENTRIES: usize = 5_000_000;
+
+/// The most folders within one another. Paths that the system takes are seldom half as deep.
+const MAX_DEPTH: usize = 128;
+
+/// A file that matches.
+pub(super) struct Found {
+    /// From the root folder.
+    pub(super) path: Box<str>,
+    /// The globs that it matches, sorted.
+    pub(super) globs: Arc<[GlobId]>,
     pub(super) stat: Stat,
 }
 
-/// Something that could not be looked at.
-#[derive(Clone, Debug)]
+/// Something that makes globs unanswerable.
 pub(super) struct Trouble {
-    /// From the root.
-    pub(super) path: PathBuf,
+    /// Where, for the order.
+    pub(super) path: String,
+    pub(super) globs: Vec<GlobId>,
     pub(super) error: InputError,
 }
 
-/// What a walk came upon, in no order.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) files: Vec<File>,
-    pub(super) problems: Vec<Trouble>,
+#[derive(Default)]
+pub(super) struct Walked {
+    /// In the order of their paths' bytes.
+    pub(super) files: Vec<Found>,
+    pub(super) troubles: Vec<Trouble>,
+    /// Entries that were looked at.
+    pub(super) entries: usize,
 }
 
-/// Walks the folders that globs can reach, in parallel.
-pub(super) fn walk(root: &Path, globs: &Globs) -> Found {
-    let mut roots = globs
-        .roots()
-        .into_iter()
-        .map(|base| root.join(base))
-        .filter(|folder| folder.symlink_metadata().is_ok());
-    let Some(first) = roots.next() else {
-        return Found::default();
+/// Finds every file below `root` (canonical) that a glob matches.
+///
+/// Not with the walker of the `ignore` crate, only with its rules: that one takes `.gitignore`
+/// files from above the repository where there is none, reports broken links that are ignored, and
+/// follows links out of the folder before anybody is asked.
+///
+/// # Errors
+///
+/// Only what concerns every glob; all else is a [`Trouble`].
+pub(super) fn walk(root: &Path, index: &GlobIndex) -> Result<Walked, InputError> {
+    let (rules, above) = gitignore::above(root)?;
+    let Some(active) = index.enter(&[], "") else {
+        return Ok(Walked::default());
     };
-    let mut walk = WalkBuilder::new(first);
-    for folder in roots {
-        walk.add(folder);
-    }
-    walk.hidden(false)
-        .ignore(false)
-        .git_global(false)
-        .require_git(false)
-        .follow_links(false)
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .threads(rayon::current_num_threads());
-    let all = Mutex::new(Found::default());
-    walk.build_parallel().run(|| {
-        let mut bag = Bag {
-            all: &all,
-            mine: Found::default(),
-        };
-        Box::new(move |entry| {
-            match entry {
-                Ok(entry) => bag.mine.take(root, globs, &entry),
-                Err(error) => bag.mine.problems.push(trouble(root, &error)),
-            }
-            WalkState::Continue
-        })
-    });
-    all.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What one thread found; handed over when it is done.
-struct Bag<'a> {
-    all: &'a Mutex<Found>,
-    mine: Found,
-}
-
-impl Drop for Bag<'_> {
-    fn drop(&mut self) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.files.append(&mut self.mine.files);
-        all.problems.append(&mut self.mine.problems);
-    }
-}
-
-impl Found {
-    fn take(&mut self, root: &Path, globs: &Globs, entry: &DirEntry) {
-        let Some(kind) = entry.file_type() else {
-            return;
-        };
-        if kind.is_dir() {
-            return;
+    let walk = Walk {
+        root,
+        above: &above,
+        index,
+        entries: AtomicUsize::new(0),
+    };
+    let mut level = vec![Folder {
+        path: above.clone(),
+        real: root.to_owned(),
+        active,
+        rules,
+        hops: None,
+    }];
+    let mut files = Vec::new();
+    let mut troubles = Vec::new();
+    // Level by level: no recursion to overflow, and as parallel as a level is wide.
+    for depth in 0.. {
+        if depth > MAX_DEPTH {
+            troubles.extend(level.iter().map(|folder| walk.too_deep(folder)));
+            break;
         }
-        let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        let Some(path) = relative.to_str().map(with_slashes) else {
-            let path = relative.to_string_lossy().into_owned();
-            if globs.is_match(&path) {
-                self.refuse(relative, InputError::Name { path });
+        let listings: Vec<Listing<'_>> = level.par_iter().map(|folder| walk.list(folder)).collect();
+        level = Vec::new();
+        for listing in listings {
+            level.extend(listing.folders);
+            troubles.extend(listing.troubles);
+            if !listing.files.is_empty() {
+                files.push(listing.files);
             }
-            return;
-        };
-        if !globs.is_match(&path) {
-            return;
         }
-        let looked = if kind.is_symlink() {
-            linked(root, entry.path(), &path)
+        if level.is_empty() {
+            break;
+        }
+    }
+    let entries = walk.entries.into_inner();
+    if entries > MAX_ENTRIES {
+        return Err(InputError::TooMany { limit: MAX_ENTRIES });
+    }
+    Ok(Walked {
+        files: in_order(files),
+        troubles,
+        entries,
+    })
+}
+
+struct Walk<'w, 'i> {
+    root: &'w Path,
+    /// What leads to the root folder in paths that rules are matched with.
+    above: &'w str,
+    index: &'i GlobIndex,
+    entries: AtomicUsize,
+}
+
+/// A folder to list.
+struct Folder<'i> {
+    /// As rules see it, with a `/` at the end unless empty.
+    path: String,
+    /// Where it really is, with all links resolved.
+    real: PathBuf,
+    active: Vec<&'i Group>,
+    /// Those from above it.
+    rules: Rules,
+    hops: Option<Arc<Hop>>,
+}
+
+/// A link that was followed, and those before it.
+struct Hop {
+    /// The real folder that holds the link.
+    from: PathBuf,
+    before: Option<Arc<Self>>,
+}
+
+/// What an entry is, with links followed.
+enum Entry {
+    /// A folder, and where it really is.
+    Folder(PathBuf),
+    File(Stat),
+    /// Removed since it was listed.
+    Gone,
+}
+
+#[derive(Default)]
+struct Listing<'i> {
+    files: Vec<Found>,
+    folders: Vec<Folder<'i>>,
+    troubles: Vec<Trouble>,
+}
+
+/// What of a folder stays the same while its entries are looked at.
+struct Here<'f, 'i> {
+    folder: &'f Folder<'i>,
+    rules: Rules,
+}
+
+impl<'i> Walk<'_, 'i> {
+    fn list(&self, folder: &Folder<'i>) -> Listing<'i> {
+        let mut listing = Listing::default();
+        let unreadable = |error| {
+            let path = self.within(&folder.path).trim_end_matches('/');
+            let shown = if path.is_empty() { "." } else { path };
+            Trouble {
+                path: path.to_owned(),
+                globs: self.index.below(&folder.active, path),
+                error: InputError::unreadable(shown, error),
+            }
+        };
+        let opened = gitignore::enter(&folder.rules, &folder.real, &folder.path)
+            .and_then(|rules| Ok((rules, fs::read_dir(&folder.real)?)));
+        let (rules, entries) = match opened {
+            Ok(opened) => opened,
+            // Removed since it was seen, or a link to it would have been reported as broken.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder.real != self.root => {
+                return listing;
+            }
+            Err(error) => {
+                listing.troubles.push(unreadable(error));
+                return listing;
+            }
+        };
+        let here = Here { folder, rules };
+        let mut matcher = Matcher::default();
+        let mut path = folder.path.clone();
+        for entry in entries {
+            // Relaxed: only its sum counts.
+            if self.entries.fetch_add(1, Ordering::Relaxed) >= MAX_ENTRIES {
+                return listing;
+            }
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    listing.troubles.push(unreadable(error));
+                    return listing;
+                }
+            };
+            let name = entry.file_name();
+            if name == ".git" {
+                continue;
+            }
+            path.truncate(folder.path.len());
+            path.push_str(&name.to_string_lossy());
+            let looked_at = self.look(&here, &entry, &name, &path, &mut matcher, &mut listing);
+            if let Err(error) = looked_at {
+                listing
+                    .troubles
+                    .push(self.trouble(&here, &path, &mut matcher, error));
+            }
+        }
+        listing.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        listing
+    }
+
+    /// Sorts one entry in. An error is one of this entry alone.
+    fn look(
+        &self,
+        here: &Here<'_, 'i>,
+        entry: &DirEntry,
+        name: &OsStr,
+        path: &str,
+        matcher: &mut Matcher,
+        listing: &mut Listing<'i>,
+    ) -> Result<(), InputError> {
+        let within = self.within(path);
+        let unreadable = |error| InputError::unreadable(within, error);
+        let kind = entry.file_type().map_err(unreadable)?;
+        let matched = if kind.is_dir() {
+            &[]
         } else {
-            entry.metadata().map_err(|error| InputError::Unreadable {
-                path: path.clone(),
-                error: error.to_string(),
-            })
+            matcher.matches(&here.folder.active, within)
         };
-        match looked {
-            Ok(metadata) if metadata.is_file() => self.files.push(File {
-                path,
-                stat: Stat::of(&metadata),
-            }),
-            Ok(_) => self.refuse(relative, InputError::Special { path }),
-            Err(error) => self.refuse(relative, error),
+        let entered = if kind.is_dir() || kind.is_symlink() {
+            self.index.enter(&here.folder.active, within)
+        } else {
+            None
+        };
+        let wanted = !matched.is_empty() || entered.is_some();
+        // As for git, a link is no folder, whatever it leads to.
+        if !wanted || is_ignored(&here.rules, path, kind.is_dir()) {
+            return Ok(());
+        }
+        if name.to_str().is_none() {
+            return Err(InputError::NotUtf8 {
+                path: within.to_owned(),
+            });
+        }
+        match self.resolve(here, entry, kind, within)? {
+            Entry::Folder(real) => {
+                if let Some(active) = entered {
+                    let hops = if kind.is_symlink() {
+                        Some(follow(here.folder, within, &real)?)
+                    } else {
+                        here.folder.hops.clone()
+                    };
+                    listing.folders.push(Folder {
+                        path: format!("{path}/"),
+                        real,
+                        active,
+                        rules: here.rules.clone(),
+                        hops,
+                    });
+                }
+            }
+            Entry::File(stat) => {
+                if !matched.is_empty() {
+                    listing.files.push(Found {
+                        path: within.into(),
+                        globs: shared(matched, listing.files.last()),
+                        stat,
+                    });
+                }
+            }
+            Entry::Gone => {}
+        }
+        Ok(())
+    }
+
+    /// What an entry is, or leads to; a link only ever within the root folder.
+    fn resolve(
+        &self,
+        here: &Here<'_, 'i>,
+        entry: &DirEntry,
+        kind: FileType,
+        path: &str,
+    ) -> Result<Entry, InputError> {
+        let real = || here.folder.real.join(entry.file_name());
+        if kind.is_dir() {
+            return Ok(Entry::Folder(real()));
+        }
+        let (metadata, target) = if kind.is_symlink() {
+            let link = real();
+            let found = link
+                .canonicalize()
+                .and_then(|target| Ok((target.metadata()?, target)));
+            match found {
+                Ok((_, target)) if !is_content(self.root, &target) => {
+                    return Err(InputError::LinkLeaves {
+                        path: path.to_owned(),
+                        target,
+                    });
+                }
+                Ok((metadata, target)) => (metadata, target),
+                Err(error) => {
+                    return match link.symlink_metadata() {
+                        Ok(_) => Err(InputError::broken(path, error)),
+                        Err(_) => Ok(Entry::Gone),
+                    };
+                }
+            }
+        } else {
+            match entry.metadata() {
+                Ok(metadata) => (metadata, PathBuf::new()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Entry::Gone),
+                Err(error) => return Err(InputError::unreadable(path, error)),
+            }
+        };
+        if metadata.is_dir() {
+            Ok(Entry::Folder(target))
+        } else if metadata.is_file() {
+            Ok(Entry::File(Stat::of(&metadata)))
+        } else {
+            Err(InputError::Special {
+                path: path.to_owned(),
+            })
         }
     }
 
-    fn refuse(&mut self, path: &Path, error: InputError) {
-        self.problems.push(Trouble {
-            path: path.to_owned(),
+    /// An error with every glob that it leaves unanswered: those that match the entry, and, as it
+    /// may be a folder, those that reach below it.
+    fn trouble(
+        &self,
+        here: &Here<'_, 'i>,
+        path: &str,
+        matcher: &mut Matcher,
+        error: InputError,
+    ) -> Trouble {
+        let within = self.within(path);
+        let mut globs = self.index.below(&here.folder.active, within);
+        globs.extend(matcher.matches(&here.folder.active, within));
+        Trouble {
+            path: within.to_owned(),
+            globs,
             error,
-        });
-    }
-}
-
-/// What a link points to, if that is a file inside the root.
-fn linked(root: &Path, full: &Path, path: &str) -> Result<Metadata, InputError> {
-    let unreadable = |error: std::io::Error| InputError::Unreadable {
-        path: path.to_owned(),
-        error: format!("the link is broken ({error})"),
-    };
-    let target = full.canonicalize().map_err(unreadable)?;
-    if !target.starts_with(root) {
-        return Err(InputError::Outside {
-            path: path.to_owned(),
-        });
-    }
-    let metadata = target.metadata().map_err(unreadable)?;
-    if metadata.is_dir() {
-        return Err(InputError::FolderLink {
-            path: path.to_owned(),
-        });
-    }
-    Ok(metadata)
-}
-
-fn with_slashes(path: &str) -> String {
-    if std::path::MAIN_SEPARATOR == '/' {
-        path.to_owned()
-    } else {
-        path.replace(std::path::MAIN_SEPARATOR, "/")
-    }
-}
-
-fn trouble(root: &Path, error: &ignore::Error) -> Trouble {
-    let path = path_of(error)
-        .map(|path| path.strip_prefix(root).unwrap_or(path).to_owned())
-        .unwrap_or_default();
-    Trouble {
-        error: InputError::Unreadable {
-            path: path.display().to_string(),
-            error: error
-                .io_error()
-                .map_or_else(|| error.to_string(), ToString::to_string),
-        },
-        path,
-    }
-}
-
-fn path_of(error: &ignore::Error) -> Option<&Path> {
-    match error {
-        ignore::Error::WithPath { path, .. } => Some(path),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
-            path_of(err)
         }
-        ignore::Error::Partial(errors) => errors.iter().find_map(path_of),
-        _ => None,
     }
+
+    fn too_deep(&self, folder: &Folder<'i>) -> Trouble {
+        let path = self.within(&folder.path).trim_end_matches('/');
+        Trouble {
+            path: path.to_owned(),
+            globs: self.index.below(&folder.active, path),
+            error: InputError::TooDeep {
+                path: path.to_owned(),
+                limit: MAX_DEPTH,
+            },
+        }
+    }
+
+    /// A path as it is from the root folder.
+    fn within<'p>(&self, path: &'p str) -> &'p str {
+        &path[self.above.len()..]
+    }
+}
+
+/// The links followed once the link at `path`, which ends in the folder `real`, is followed too.
+///
+/// Whoever comes to a folder a second time has followed a link to it or to one above it, and has
+/// left it by a link before: so it is enough to compare with the folders that links were left from.
+fn follow(folder: &Folder<'_>, path: &str, real: &Path) -> Result<Arc<Hop>, InputError> {
+    let mut left = Some(folder.real.as_path());
+    let mut next = &folder.hops;
+    while let Some(from) = left {
+        if from.starts_with(real) {
+            return Err(InputError::LinkLoop {
+                path: path.to_owned(),
+                target: real.to_owned(),
+            });
+        }
+        left = next.as_ref().map(|hop| hop.from.as_path());
+        next = next.as_ref().map_or(&None, |hop| &hop.before);
+    }
+    Ok(Arc::new(Hop {
+        from: folder.real.clone(),
+        before: folder.hops.clone(),
+    }))
+}
+
+/// The globs of a file: nearly always those of the file before it.
+fn shared(globs: &[GlobId], last: Option<&Found>) -> Arc<[GlobId]> {
+    match last {
+        Some(last) if *last.globs == *globs => Arc::clone(&last.globs),
+        _ => globs.into(),
+    }
+}
+
+/// One list from the sorted lists of single folders. With the lists in order hardly anything is
+/// left to do for a sort that looks for sorted runs, as the standard one does.
+fn in_order(mut lists: Vec<Vec<Found>>) -> Vec<Found> {
+    lists.sort_by(|a, b| match (a.first(), b.first()) {
+        (Some(a), Some(b)) => a.path.cmp(&b.path),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    });
+    let mut files = Vec::with_capacity(lists.iter().map(Vec::len).sum());
+    for list in lists {
+        files.extend(list);
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
 }

@@ -107,23 +107,23 @@ impl Part {
         I: AsRef<str>,
         V: AsRef<str>,
     {
-        let mut lines: Vec<String> = items
-            .into_iter()
-            .map(|(item, value)| {
-                let mut line = escape(item.as_ref());
-                line.push(' ');
-                line.extend(value.as_ref().chars().map(|c| match c {
-                    '\n' | '\r' => ' ',
-                    other => other,
-                }));
-                line
-            })
-            .collect();
-        lines.sort_unstable();
-        let mut text = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
-        for line in lines {
-            text.push_str(&line);
+        let mut text = String::new();
+        for (item, value) in items {
+            escape(item.as_ref(), &mut text);
+            text.push(' ');
+            let mut one_line = value.as_ref().split(['\n', '\r']);
+            text.extend(one_line.next());
+            for more in one_line {
+                text.push(' ');
+                text.push_str(more);
+            }
             text.push('\n');
+        }
+        // The items of a hundred thousand files come in order: looking is cheaper than sorting.
+        if !text.lines().is_sorted() {
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_unstable();
+            text = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
         }
         Self { text }
     }
@@ -209,8 +209,14 @@ impl Manifest {
     }
 }
 
-fn escape(item: &str) -> String {
-    let mut out = String::with_capacity(item.len());
+fn escape(item: &str, out: &mut String) {
+    if item
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'%')
+    {
+        out.push_str(item);
+        return;
+    }
     for c in item.chars() {
         if c.is_whitespace() || c.is_control() || c == '%' {
             let mut bytes = [0; 4];
@@ -221,7 +227,6 @@ fn escape(item: &str) -> String {
             out.push(c);
         }
     }
-    out
 }
 
 fn unescape(item: &str) -> String {

@@ -57,12 +57,7 @@ async fn render(job: &Job<'_>, root: &Path, out: &str) -> Result<(), Failure> {
         posts,
         files: Vec::new(),
         members,
-        base: job
-            .spec
-            .files
-            .iter()
-            .map(|glob| inputs::base(glob).to_owned())
-            .collect(),
+        base: job.spec.files.iter().map(|glob| base(glob)).collect(),
     };
     let files = job.manifest.files.clone();
     let (root, out): (PathBuf, PathBuf) = (root.to_owned(), root.join(out));
@@ -146,7 +141,7 @@ fn read_files(
             let digest: Digest = digest
                 .parse()
                 .map_err(|error| Failure::Moved(format!("{path}: {error}")))?;
-            let bytes = inputs::read_verified(root, &path, &digest, super::MAX_CONTENT)
+            let bytes = inputs::read_verified(root, &path, &digest, super::MAX_CONTENT as u64)
                 .map_err(|error| Failure::Moved(crate::chain(&error)))?;
             let member = owners.iter().position(|globs| {
                 globs
@@ -160,6 +155,13 @@ fn read_files(
             })
         })
         .collect()
+}
+
+/// What stands before the first wildcard of a glob, up to its last `/`.
+fn base(glob: &str) -> String {
+    let fixed = glob.find(['*', '?', '[', '{']).unwrap_or(glob.len());
+    let folder = glob[..fixed].rfind('/').map_or(0, |slash| slash + 1);
+    glob[..folder].to_owned()
 }
 
 /// Globs that were accepted as part of a spec; one that is none matches nothing.

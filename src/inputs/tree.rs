@@ -1,0 +1,328 @@
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::cache::StatCache;
+use super::content::Reader;
+use super::error::InputError;
+use super::glob::{GlobId, GlobIndex, check_glob, refused};
+use super::walk::{Found, Trouble, walk};
+use crate::model::{Digest, Input, Millis, Part, SiteName};
+
+/// The files below the folder of `sites.toml`, and what is remembered of them.
+pub struct FileTree {
+    root: PathBuf,
+    cache_file: Option<PathBuf>,
+    /// `None` until the first scan, which loads it while it walks.
+    cache: Option<StatCache>,
+}
+
+/// What one look at the files found.
+#[derive(Debug)]
+pub struct Scan {
+    /// The files of each site, or the first reason (in the order of paths) why they are unknown.
+    /// Sites with the same globs share one value.
+    pub sites: BTreeMap<SiteName, Result<Arc<SiteFiles>, InputError>>,
+    /// What it took.
+    pub report: Report,
+}
+
+/// The files of a site.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SiteFiles {
+    /// Every file with the SHA-256 of its content, as 64 digits.
+    pub part: Part,
+    /// The digest of the part.
+    pub digest: Digest,
+    /// How many files there are.
+    pub count: usize,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// Globs that no file matches, in the site's order. Not an error, but most likely a mistake.
+    pub unmatched: Vec<String>,
+}
+
+/// What a scan took.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Entries of folders that were looked at.
+    pub entries: usize,
+    /// Files that match a glob of any site.
+    pub files: usize,
+    /// Files whose digest was still known.
+    pub known: usize,
+    /// Files that were read.
+    pub read: usize,
+    /// Bytes that were read.
+    pub read_bytes: u64,
+}
+
+impl FileTree {
+    /// The tree below `root`. What is remembered of it is kept in the user's cache folder
+    /// (`microblot/<digest of the root's path>.stat`), if there is one.
+    pub fn new(root: &Path) -> Self {
+        let place = dirs::cache_dir().zip(root.canonicalize().ok());
+        let cache_file = place.map(|(folder, root)| {
+            let name = Digest::of_bytes(root.as_os_str().as_encoded_bytes());
+            folder.join("microblot").join(format!("{name}.stat"))
+        });
+        Self::with_cache(root, cache_file)
+    }
+
+    /// The tree below `root`, with another file for what is remembered; `None`: memory alone.
+    pub fn with_cache(root: &Path, cache_file: Option<PathBuf>) -> Self {
+        Self {
+            root: root.to_owned(),
+            cache_file,
+            cache: None,
+        }
+    }
+
+    /// Looks at the files of all sites.
+    ///
+    /// `sites` are the globs of each site, `now` is the time before the call: a later one would
+    /// make a change go unnoticed that is made while a file is read. Blocks, and uses all
+    /// processors.
+    pub fn scan(&mut self, sites: &BTreeMap<SiteName, Vec<String>>, now: Millis) -> Scan {
+        let asked = Asked::of(sites);
+        let cache_file = self.cache_file.as_deref();
+        let known = self.cache.take();
+        let load = || known.unwrap_or_else(|| cache_file.map(StatCache::load).unwrap_or_default());
+        let look = || {
+            let root = self
+                .root
+                .canonicalize()
+                .map_err(|source| self.no_root(source))?;
+            let index = GlobIndex::new(&asked.globs)?;
+            Ok((walk(&root, &index)?, root))
+        };
+        let (walked, cache) = rayon::join(look, load);
+        let (walked, root) = match walked {
+            Ok(walked) => walked,
+            Err(error) => {
+                self.cache = Some(cache);
+                return asked.answer_all(&error);
+            }
+        };
+
+        let mut files = remembered(walked.files, &cache);
+        let unknown: Vec<_> = (files.iter_mut())
+            .filter(|file| file.digest.is_none())
+            .collect();
+        let read = unknown.len();
+        let unreadable: Vec<_> = unknown
+            .into_par_iter()
+            .map_init(Reader::new, |reader, file| file.read(&root, reader))
+            .collect();
+        let report = Report {
+            entries: walked.entries,
+            files: files.len(),
+            known: files.len() - read,
+            read,
+            read_bytes: unreadable
+                .iter()
+                .filter_map(|outcome| outcome.as_ref().ok())
+                .sum(),
+        };
+        let mut troubles = walked.troubles;
+        troubles.extend(unreadable.into_iter().filter_map(Result::err));
+        files.retain(|file| file.digest.is_some());
+        self.cache = Some(if read > 0 || cache.len() != files.len() {
+            self.remember(&files, cache, now)
+        } else {
+            cache
+        });
+        asked.answer(&files, troubles, report)
+    }
+
+    /// What to remember of the files that were read no later than their stat settled. Written out
+    /// only when it is news; that it cannot be costs time on the next start and nothing else.
+    fn remember(&self, files: &[File], before: StatCache, now: Millis) -> StatCache {
+        let mut cache = StatCache::default();
+        for file in files {
+            if let Some(digest) = &file.digest
+                && file.found.stat.is_settled(now)
+            {
+                cache.push(&file.found.path, &file.found.stat, digest);
+            }
+        }
+        if let Some(target) = &self.cache_file
+            && cache != before
+        {
+            if let Err(error) = cache.store(target) {
+                tracing::warn!(file = %target.display(), %error, "digests of files are not kept: the next start reads all files again");
+            }
+        }
+        cache
+    }
+
+    fn no_root(&self, source: io::Error) -> InputError {
+        InputError::Root {
+            path: self.root.clone(),
+            source: Arc::new(source),
+        }
+    }
+}
+
+/// A file with its digest, once that is known.
+struct File {
+    found: Found,
+    digest: Option<Digest>,
+}
+
+impl File {
+    /// Reads the file, and returns its size. One that is gone keeps no digest.
+    fn read(&mut self, root: &Path, reader: &mut Reader) -> Result<u64, Trouble> {
+        let path = &self.found.path;
+        match reader.digest(&root.join(&**path), path) {
+            Ok(Some((stat, digest))) => {
+                self.found.stat = stat;
+                self.digest = Some(digest);
+                Ok(stat.size)
+            }
+            Ok(None) => Ok(0),
+            Err(error) => Err(Trouble {
+                path: path.to_string(),
+                globs: self.found.globs.to_vec(),
+                error,
+            }),
+        }
+    }
+}
+
+/// Gives each file the digest that is remembered for its path and stat. Both sides are in the order
+/// of their paths' bytes.
+fn remembered(files: Vec<Found>, cache: &StatCache) -> Vec<File> {
+    let mut records = cache.records().peekable();
+    let with_digest = |found: Found| {
+        let path = found.path.as_bytes();
+        while records.next_if(|record| record.path < path).is_some() {}
+        let digest = records
+            .next_if(|record| record.path == path)
+            .filter(|record| record.stat == found.stat)
+            .map(|record| record.digest);
+        File { found, digest }
+    };
+    files.into_iter().map(with_digest).collect()
+}
+
+/// What a scan is asked for: every glob and every list of globs once.
+struct Asked<'s> {
+    globs: Vec<&'s str>,
+    lists: BTreeMap<Vec<GlobId>, Vec<&'s SiteName>>,
+    refused: Vec<(&'s SiteName, InputError)>,
+}
+
+impl<'s> Asked<'s> {
+    fn of(sites: &'s BTreeMap<SiteName, Vec<String>>) -> Self {
+        let mut asked = Self {
+            globs: Vec::new(),
+            lists: BTreeMap::new(),
+            refused: Vec::new(),
+        };
+        let mut ids: HashMap<&str, GlobId> = HashMap::new();
+        for (site, globs) in sites {
+            let wrong = |glob: &'s String| Some((glob, check_glob(glob).err()?));
+            if let Some((glob, problem)) = globs
+                .iter()
+                .filter(|glob| !ids.contains_key(glob.as_str()))
+                .find_map(wrong)
+            {
+                asked.refused.push((site, refused(glob, problem)));
+                continue;
+            }
+            let list = globs.iter().map(|glob| {
+                *ids.entry(glob).or_insert_with(|| {
+                    asked.globs.push(glob);
+                    // There is no memory for more globs than that.
+                    GlobId::try_from(asked.globs.len() - 1).unwrap_or(GlobId::MAX)
+                })
+            });
+            let list = list.collect();
+            asked.lists.entry(list).or_default().push(site);
+        }
+        asked
+    }
+
+    fn answer_all(self, error: &InputError) -> Scan {
+        let failed = self
+            .lists
+            .into_values()
+            .flatten()
+            .map(|site| (site.clone(), Err(error.clone())));
+        let refused = self
+            .refused
+            .into_iter()
+            .map(|(site, error)| (site.clone(), Err(error)));
+        Scan {
+            sites: failed.chain(refused).collect(),
+            report: Report::default(),
+        }
+    }
+
+    fn answer(self, files: &[File], mut troubles: Vec<Trouble>, report: Report) -> Scan {
+        troubles.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut failed: HashMap<GlobId, usize> = HashMap::new();
+        for (rank, trouble) in troubles.iter().enumerate() {
+            for glob in &trouble.globs {
+                failed.entry(*glob).or_insert(rank);
+            }
+        }
+        let mut matches = vec![Vec::new(); self.globs.len()];
+        for (position, file) in files.iter().enumerate() {
+            for glob in &*file.found.globs {
+                matches[*glob as usize].push(position);
+            }
+        }
+        let Self {
+            globs,
+            lists,
+            refused,
+        } = self;
+        let answered = lists.into_par_iter().flat_map_iter(|(list, sites)| {
+            let first = list.iter().filter_map(|glob| failed.get(glob)).min();
+            let answer = match first {
+                Some(rank) => Err(troubles[*rank].error.clone()),
+                None => Ok(Arc::new(SiteFiles::of(&list, &globs, &matches, files))),
+            };
+            sites
+                .into_iter()
+                .map(move |site| (site.clone(), answer.clone()))
+        });
+        let mut sites: BTreeMap<_, _> = answered.collect();
+        sites.extend(
+            refused
+                .into_iter()
+                .map(|(site, error)| (site.clone(), Err(error))),
+        );
+        Scan { sites, report }
+    }
+}
+
+impl SiteFiles {
+    /// The files of one list of globs. `matches` has the positions of the files that match each.
+    fn of(list: &[GlobId], globs: &[&str], matches: &[Vec<usize>], files: &[File]) -> Self {
+        let of_glob = |glob: &GlobId| &matches[*glob as usize];
+        let mut positions: Vec<usize> = list.iter().flat_map(of_glob).copied().collect();
+        positions.sort_unstable();
+        positions.dedup();
+        let members = || positions.iter().map(|position| &files[*position]);
+        let part = Part::from_items(members().filter_map(|file| {
+            let digest = file.digest.as_ref()?;
+            Some((&*file.found.path, digest.to_string()))
+        }));
+        Self {
+            digest: part.digest(Input::Files),
+            part,
+            count: positions.len(),
+            bytes: members().map(|file| file.found.stat.size).sum(),
+            unmatched: (list.iter())
+                .filter(|glob| of_glob(glob).is_empty())
+                .map(|glob| globs[*glob as usize].to_owned())
+                .collect(),
+        }
+    }
+}

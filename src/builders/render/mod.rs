@@ -10,6 +10,7 @@
 //! relative and name files, so that it can be read from disk, too. There is no script.
 
 mod address;
+mod document;
 mod error;
 mod front_matter;
 mod output;

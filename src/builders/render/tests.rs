@@ -134,9 +134,7 @@ fn a_small_site_is_these_files() {
     <header class="intro"><h1 dir="auto">A small garden</h1><div class="prose" dir="auto"><p>Written down.</p>
     </div></header><section aria-labelledby="posts"><h2 id="posts">Posts</h2><ul class="posts"><li><article><h3><a href="frost-thaw.html" dir="auto">Frost &amp; thaw</a></h3><p class="meta"><time datetime="2026-11-18">18 November 2026</time><span class="tag"><bdi>weather</bdi></span></p><p class="summary" dir="auto">It froze, and then it did not.</p></article></li><li><article><h3><a href="beans.html" dir="auto">Beans</a></h3><p class="meta"><time datetime="2026-08-09">9 August 2026</time></p><p class="summary" dir="auto">A bucket.</p></article></li></ul></section>
     "#);
-    insta::assert_snapshot!(main(&pages["404.html"]), @r#"
-    <header><h1>No such page</h1></header><div class="prose"><p>There is nothing at this address: it may have been moved or removed. <a href="/index.html">The front page</a> lists everything there is.</p></div>
-    "#);
+    insta::assert_snapshot!(main(&pages["404.html"]), @r#"<header><h1>No such page</h1></header><div class="prose"><p>There is nothing at this address: it may have been moved or removed. <a href="/index.html">The front page</a> lists everything there is.</p></div>"#);
     insta::assert_snapshot!(pages[".well-known/microblot.json"], @r#"
     {
       "format": 1,
@@ -334,13 +332,9 @@ fn an_aggregate_links_to_its_members() {
         "http://localhost:8080/sites/garden",
     );
     insta::assert_snapshot!(files, @".well-known/microblot.json 404.html feed.atom feed.json index.html style.css");
-    insta::assert_snapshot!(near, @r"
-    ../garden/chat.html ../garden/index.html ../garden/chat-2.html ../garden/index.html ../garden/index.html
-    ");
+    insta::assert_snapshot!(near, @"../garden/chat.html ../garden/index.html ../garden/chat-2.html ../garden/index.html ../garden/index.html");
     let (_, far) = home("https://www.example.org", "https://garden.example.org/");
-    insta::assert_snapshot!(far, @r"
-    https://garden.example.org/chat.html https://garden.example.org/ https://garden.example.org/chat-2.html https://garden.example.org/ https://garden.example.org/
-    ");
+    insta::assert_snapshot!(far, @"https://garden.example.org/chat.html https://garden.example.org/ https://garden.example.org/chat-2.html https://garden.example.org/ https://garden.example.org/");
 }
 
 #[test]
@@ -402,44 +396,24 @@ fn errors_name_the_file_and_the_next_step() {
             .to_string()
     };
     let one = |text: &str| fail(vec![file("sites/garden/x.md", text)]);
-    insta::assert_snapshot!(one("+++\ntitle = \"a\"\ntitel = \"b\"\n+++\n"), @r"
-    sites/garden/x.md:3: unknown field `titel`, expected one of `title`, `date`, `category`, `author`, `draft`, `slug`; between two +++ lines stands TOML with title, date, category, author, draft and slug, all optional
-    ");
-    insta::assert_snapshot!(one("+++\ntitle = \n+++\n"), @r"
-    sites/garden/x.md:2: string values must be quoted, expected literal string; between two +++ lines stands TOML with title, date, category, author, draft and slug, all optional
-    ");
-    insta::assert_snapshot!(one("+++\n\n\ndate = 2026-13-01\n+++\n"), @r"
-    sites/garden/x.md:4: invalid date, expected month between 01 and 12; between two +++ lines stands TOML with title, date, category, author, draft and slug, all optional
-    ");
-    insta::assert_snapshot!(one("+++\ndate = \"yesterday\"\n+++\n"), @r#"
-    sites/garden/x.md:2: "yesterday" is no date; write date = 2026-11-20 or date = 2026-11-20T09:30:00Z
-    "#);
+    insta::assert_snapshot!(one("+++\ntitle = \"a\"\ntitel = \"b\"\n+++\n"), @"sites/garden/x.md:3: unknown field `titel`, expected one of `title`, `date`, `category`, `author`, `draft`, `slug`; between two +++ lines stands TOML with title, date, category, author, draft and slug, all optional");
+    insta::assert_snapshot!(one("+++\ntitle = \n+++\n"), @"sites/garden/x.md:2: string values must be quoted, expected literal string; between two +++ lines stands TOML with title, date, category, author, draft and slug, all optional");
+    insta::assert_snapshot!(one("+++\n\n\ndate = 2026-13-01\n+++\n"), @"sites/garden/x.md:4: invalid date, expected month between 01 and 12; between two +++ lines stands TOML with title, date, category, author, draft and slug, all optional");
+    insta::assert_snapshot!(one("+++\ndate = \"yesterday\"\n+++\n"), @r#"sites/garden/x.md:2: "yesterday" is no date; write date = 2026-11-20 or date = 2026-11-20T09:30:00Z"#);
     insta::assert_snapshot!(one("+++\nslug = \"A b\"\n+++\n"), @r#"sites/garden/x.md:2: "A b" is no slug; write 1 to 100 of a-z, 0-9 and -"#);
-    insta::assert_snapshot!(one("+++\ntitle = \"a\"\n"), @r"
-    sites/garden/x.md:1: the front matter has no end; between two +++ lines stands TOML with title, date, category, author, draft and slug, all optional
-    ");
-    insta::assert_snapshot!(one("---\ntitle: a\n---\n"), @r"
-    sites/garden/x.md:1: front matter in YAML is not read; between two +++ lines stands TOML with title, date, category, author, draft and slug, all optional
-    ");
+    insta::assert_snapshot!(one("+++\ntitle = \"a\"\n"), @"sites/garden/x.md:1: the front matter has no end; between two +++ lines stands TOML with title, date, category, author, draft and slug, all optional");
+    insta::assert_snapshot!(one("---\ntitle: a\n---\n"), @"sites/garden/x.md:1: front matter in YAML is not read; between two +++ lines stands TOML with title, date, category, author, draft and slug, all optional");
     insta::assert_snapshot!(one(&"x".repeat(MAX_MARKDOWN + 1)), @"sites/garden/x.md has 2097153 bytes of Markdown, and a page at most 2097152: split it");
     let latin = FileEntry {
         bytes: b"a\nGr\xfc\xdfe".into(),
         ..file("sites/garden/x.md", "")
     };
     insta::assert_snapshot!(fail(vec![latin]), @"sites/garden/x.md:2: not UTF-8; save the file in that encoding");
-    insta::assert_snapshot!(fail(vec![file("sites/garden/style.css", "")]), @r"
-    a file that Microblot makes and sites/garden/style.css would both be style.css on the site: rename one of them
-    ");
-    insta::assert_snapshot!(fail(vec![file("sites/garden/.well-known/microblot.json", "")]), @r"
-    a file that Microblot makes and sites/garden/.well-known/microblot.json would both be .well-known/microblot.json on the site: rename one of them
-    ");
+    insta::assert_snapshot!(fail(vec![file("sites/garden/style.css", "")]), @"a file that Microblot makes and sites/garden/style.css would both be style.css on the site: rename one of them");
+    insta::assert_snapshot!(fail(vec![file("sites/garden/.well-known/microblot.json", "")]), @"a file that Microblot makes and sites/garden/.well-known/microblot.json would both be .well-known/microblot.json on the site: rename one of them");
     insta::assert_snapshot!(fail(vec![file("sites/garden/a", ""), file("sites/garden/a/b", "")]), @"sites/garden/a and sites/garden/a/b would both be a on the site: rename one of them");
-    insta::assert_snapshot!(fail(vec![file("sites/garden/a.md", ""), file("sites/garden/a.html", "")]), @r"
-    sites/garden/a.md and sites/garden/a.html would both be a.html on the site: rename one of them
-    ");
-    insta::assert_snapshot!(fail(vec![file("sites/garden/../x", "")]), @r#"
-    "sites/garden/../x" is no path inside a site: it must be relative, with no empty, `.` or `..` part
-    "#);
+    insta::assert_snapshot!(fail(vec![file("sites/garden/a.md", ""), file("sites/garden/a.html", "")]), @"sites/garden/a.md and sites/garden/a.html would both be a.html on the site: rename one of them");
+    insta::assert_snapshot!(fail(vec![file("sites/garden/../x", "")]), @r#""sites/garden/../x" is no path inside a site: it must be relative, with no empty, `.` or `..` part"#);
     insta::assert_snapshot!(pages(&content("T", "ftp://x")).unwrap_err().to_string(), @r#""ftp://x" is no web address: write it in `url` as https://www.example.org"#);
 }
 

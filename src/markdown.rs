@@ -14,21 +14,39 @@ use crate::model::Slug;
 /// How long a summary gets before it ends with `…`, in characters.
 const SUMMARY: usize = 220;
 
+/// How deep quotes, lists and emphasis nest; what is deeper loses its marks, not its text. The
+/// sanitiser's time grows with the square of the depth: 20 kB of `>` would take a second.
+const MAX_DEPTH: usize = 64;
+
+/// What becomes of HTML in Markdown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RawHtml {
+    /// It is shown as it was typed. For posts: in a chat, `Vec<u8>` and `<div>` are meant so, and
+    /// nobody can make the sanitiser slow with crafted tags.
+    Text,
+    /// It stays, without what is not safe. For files, whose writers know what HTML is.
+    Clean,
+}
+
 /// One sanitiser for every page: making it costs more than most posts.
 static SANITISER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(sanitiser);
 
 /// Renders Markdown (CommonMark with tables, footnotes, strike-through and task lists).
 ///
 /// The result holds no scripts, styles, forms or frames, and no links but `http`, `https`,
-/// `mailto` and relative ones. Headings start at `<h2>` and have ids.
+/// `mailto` and relative ones. Headings start at `<h2>` and have ids. HTML is shown as text.
 pub fn markdown_to_html(markdown: &str) -> String {
-    markdown_to_html_with(markdown, |_| None)
+    markdown_to_html_with(markdown, RawHtml::Text, |_| None)
 }
 
-/// As [`markdown_to_html`], with `link` asked for a replacement of the address of every Markdown
-/// link and image. Its answers are checked like any other address.
-pub fn markdown_to_html_with(markdown: &str, link: impl Fn(&str) -> Option<String>) -> String {
-    let mut events: Vec<Event<'_>> = Parser::new_ext(markdown, extensions()).collect();
+/// As [`markdown_to_html`], with a choice about HTML, and with `link` asked for a replacement of
+/// the address of every Markdown link and image. Its answers are checked like any other address.
+pub fn markdown_to_html_with(
+    markdown: &str,
+    raw: RawHtml,
+    link: impl Fn(&str) -> Option<String>,
+) -> String {
+    let mut events = events(markdown, raw);
     name_headings(&mut events);
     let events = events.into_iter().flat_map(|event| adapt(event, &link));
     let mut html = String::with_capacity(markdown.len() * 3 / 2);
@@ -45,10 +63,10 @@ pub fn with_absolute_links(html: &str, base: &Url) -> String {
 }
 
 /// The first words of the text, without markup, at most about 220 characters.
-pub fn summary(markdown: &str) -> String {
+pub fn summary(markdown: &str, raw: RawHtml) -> String {
     let mut text = String::new();
     let mut skipped = 0_u32;
-    for event in Parser::new_ext(markdown, extensions()) {
+    for event in Parser::new_ext(markdown, extensions()).map(|event| typed(event, raw)) {
         match event {
             Event::Start(tag) if is_no_prose(&tag) => skipped += 1,
             Event::End(TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::HtmlBlock)
@@ -103,6 +121,35 @@ pub fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The events of a text, no deeper than [`MAX_DEPTH`].
+fn events(markdown: &str, raw: RawHtml) -> Vec<Event<'_>> {
+    let mut depth = 0_usize;
+    Parser::new_ext(markdown, extensions())
+        .map(|event| typed(event, raw))
+        .filter(|event| match event {
+            Event::Start(_) => {
+                depth += 1;
+                depth <= MAX_DEPTH
+            }
+            Event::End(_) => {
+                depth = depth.saturating_sub(1);
+                depth < MAX_DEPTH
+            }
+            _ => true,
+        })
+        .collect()
+}
+
+/// The event, with HTML as the text that it is made of where it is to be shown.
+fn typed(event: Event<'_>, raw: RawHtml) -> Event<'_> {
+    match (raw, event) {
+        (RawHtml::Text, Event::Html(text) | Event::InlineHtml(text)) => Event::Text(text),
+        (RawHtml::Text, Event::Start(Tag::HtmlBlock)) => Event::Start(Tag::Paragraph),
+        (RawHtml::Text, Event::End(TagEnd::HtmlBlock)) => Event::End(TagEnd::Paragraph),
+        (_, other) => other,
+    }
+}
+
 fn extensions() -> Options {
     Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
@@ -126,13 +173,18 @@ fn sanitiser() -> ammonia::Builder<'static> {
         .set_tag_attribute_value("img", "loading", "lazy")
         .allowed_classes(HashMap::from([
             ("div", HashSet::from(["footnote-definition", "table"])),
+            ("span", HashSet::from(["task"])),
             (
                 "sup",
                 HashSet::from(["footnote-reference", "footnote-definition-label"]),
             ),
         ]))
         .attribute_filter(|element, attribute, value| match (element, attribute) {
-            ("code", "class") if !value.starts_with("language-") => None,
+            ("code", "class")
+                if !value.starts_with("language-") || value.contains(char::is_whitespace) =>
+            {
+                None
+            }
             _ => Some(value.into()),
         });
     for tag in ["div", "h2", "h3", "h4", "h5", "h6"] {
@@ -224,7 +276,12 @@ fn adapt<'a>(
         table @ Event::End(TagEnd::Table) => {
             [None, Some(table), Some(Event::Html("</div>\n".into()))]
         }
-        Event::TaskListMarker(done) => one(Event::Text(if done { "☑ " } else { "☐ " }.into())),
+        Event::TaskListMarker(true) => {
+            one(Event::InlineHtml("<span class=\"task\">☑</span> ".into()))
+        }
+        Event::TaskListMarker(false) => {
+            one(Event::InlineHtml("<span class=\"task\">☐</span> ".into()))
+        }
         // Kept apart from the ids of headings.
         Event::FootnoteReference(name) => {
             one(Event::FootnoteReference(format!("fn-{name}").into()))

@@ -11,6 +11,7 @@
 
 mod address;
 mod build;
+mod document;
 mod error;
 mod front_matter;
 mod output;

@@ -8,7 +8,7 @@ use super::page;
 use super::site::{Post, Site};
 use super::{Content, swap};
 use crate::feeds::{Feed, FeedEntry, atom_feed, json_feed};
-use crate::markdown::{markdown_to_html_with, summary, with_absolute_links};
+use crate::markdown::with_absolute_links;
 use crate::model::ContentHash;
 
 /// More posts than this make an archive, and the front page then shows the newest [`NEWEST`].
@@ -24,7 +24,7 @@ const STYLE: &str = include_str!("style.css");
 
 /// Hues of which a site has one, so that sites side by side are told apart. Lightness and
 /// strength are those of the style sheet, which keeps the contrast.
-const HUES: [u16; 8] = [150, 250, 40, 300, 195, 15, 225, 90];
+const HUES: [u16; 9] = [40, 195, 300, 90, 250, 15, 225, 275, 150];
 
 #[derive(Serialize)]
 struct Marker<'a> {
@@ -132,12 +132,11 @@ fn feed(site: &Site<'_>) -> Feed {
 }
 
 fn entry(site: &Site<'_>, post: &Post<'_>) -> FeedEntry {
-    let html = markdown_to_html_with(&post.body, |link| site.follow(post.source, "", link));
     FeedEntry {
         url: post.url.to_string(),
         title: post.title.clone(),
-        html: with_absolute_links(&html, &post.url),
-        summary: summary(&post.body),
+        html: with_absolute_links(&post.html(site), &post.url),
+        summary: post.summary(),
         published: post.published,
         author: post.author.clone(),
         category: post.category.clone(),

@@ -3,7 +3,6 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::address;
 use super::site::{Page, Post, Site};
 use crate::feeds::{ATOM_FEED, JSON_FEED};
-use crate::markdown::{markdown_to_html_with, summary};
 use crate::model::Millis;
 
 /// How many pages the bar at the top names; the front page lists the others.
@@ -28,7 +27,6 @@ pub(super) fn post(
     newer: Option<&Post<'_>>,
     older: Option<&Post<'_>>,
 ) -> String {
-    let body = markdown_to_html_with(&post.body, |link| site.follow(post.source, "", link));
     let main = html! {
         article {
             header {
@@ -39,7 +37,7 @@ pub(super) fn post(
                     @if let Some(category) = &post.category { span .tag { bdi { (category) } } }
                 }
             }
-            div .prose dir="auto" { (PreEscaped(body)) }
+            div .prose dir="auto" { (PreEscaped(post.html(site))) }
         }
         @if newer.is_some() || older.is_some() {
             nav .pager aria-label="Posts" {
@@ -58,7 +56,7 @@ pub(super) fn post(
             out: &post.out,
             prefix: "",
             title: Some(&post.title),
-            description: summary(&post.body),
+            description: post.summary(),
             main,
         },
     )
@@ -67,14 +65,11 @@ pub(super) fn post(
 /// An undated page.
 pub(super) fn page(site: &Site<'_>, page: &Page<'_>) -> String {
     let prefix = address::prefix(&page.out);
-    let body = markdown_to_html_with(&page.body, |link| {
-        site.follow(Some(page.source), &prefix, link)
-    });
     let title = page.title.as_deref().unwrap_or(&site.title);
     let main = html! {
         article {
             header { h1 dir="auto" { (title) } }
-            div .prose dir="auto" { (PreEscaped(body)) }
+            div .prose dir="auto" { (PreEscaped(page.html(site))) }
         }
     };
     frame(
@@ -83,7 +78,7 @@ pub(super) fn page(site: &Site<'_>, page: &Page<'_>) -> String {
             out: &page.out,
             prefix: &prefix,
             title: Some(title),
-            description: summary(&page.body),
+            description: page.summary(),
             main,
         },
     )
@@ -93,14 +88,11 @@ pub(super) fn page(site: &Site<'_>, page: &Page<'_>) -> String {
 pub(super) fn index(site: &Site<'_>, shown: usize) -> String {
     let intro = site.intro.as_ref();
     let heading = intro.and_then(|page| page.title.as_deref());
-    let body = intro.map(|page| {
-        markdown_to_html_with(&page.body, |link| site.follow(Some(page.source), "", link))
-    });
     let more = site.pages.get(NAV..).unwrap_or_default();
     let main = html! {
         header .intro {
             h1 dir="auto" { (heading.unwrap_or(&site.title)) }
-            @if let Some(body) = body { div .prose dir="auto" { (PreEscaped(body)) } }
+            @if let Some(page) = intro { div .prose dir="auto" { (PreEscaped(page.html(site))) } }
         }
         section aria-labelledby="posts" {
             h2 #posts { "Posts" }
@@ -140,7 +132,7 @@ pub(super) fn index(site: &Site<'_>, shown: usize) -> String {
             out: "index.html",
             prefix: "",
             title: None,
-            description: intro.map(|page| summary(&page.body)).unwrap_or_default(),
+            description: intro.map(Page::summary).unwrap_or_default(),
             main,
         },
     )
@@ -293,7 +285,7 @@ fn frame(site: &Site<'_>, frame: &Frame<'_>) -> String {
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M8 1c3 4 5 6.4 5 9a5 5 0 0 1-10 0c0-2.6 2-5 5-9z' fill='%23567'/%3E%3C/svg%3E";
 
 fn teaser(site: &Site<'_>, post: &Post<'_>) -> Markup {
-    let summary = summary(&post.body);
+    let summary = post.summary();
     html! {
         li {
             article {

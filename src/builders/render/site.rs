@@ -6,12 +6,12 @@ use rayon::prelude::*;
 use url::Url;
 
 use super::address::{self, Names, Sources};
+use super::document::{Document, line, phrase};
 use super::error::RenderError;
-use super::front_matter::{self, FrontMatter};
 use super::{Content, FileEntry, MAX_CONTENT, MAX_MARKDOWN, PostEntry};
 use crate::feeds::xml_text;
-use crate::markdown::{split_title, words};
-use crate::model::{Millis, Slug};
+use crate::markdown::{self, RawHtml};
+use crate::model::Millis;
 
 /// A site with every address decided.
 pub(super) struct Site<'c> {
@@ -35,6 +35,44 @@ pub(super) struct MemberSite {
     pub root: Url,
     /// Link from the root of this site.
     pub home: String,
+}
+
+impl Post<'_> {
+    /// What becomes of HTML in its text.
+    fn raw_html(&self) -> RawHtml {
+        match self.source {
+            Some(_) => RawHtml::Clean,
+            None => RawHtml::Text,
+        }
+    }
+
+    /// Its first words.
+    pub(super) fn summary(&self) -> String {
+        markdown::summary(&self.body, self.raw_html())
+    }
+
+    /// Its text as HTML, for a page in the root of `site`.
+    pub(super) fn html(&self, site: &Site<'_>) -> String {
+        let own = self.source.filter(|_| self.member.is_none());
+        markdown::markdown_to_html_with(&self.body, self.raw_html(), |link| {
+            site.sources.follow(&own?.path, "", link)
+        })
+    }
+}
+
+impl Page<'_> {
+    /// Its first words.
+    pub(super) fn summary(&self) -> String {
+        markdown::summary(&self.body, RawHtml::Clean)
+    }
+
+    /// Its text as HTML.
+    pub(super) fn html(&self, site: &Site<'_>) -> String {
+        let prefix = address::prefix(&self.out);
+        markdown::markdown_to_html_with(&self.body, RawHtml::Clean, |link| {
+            site.sources.follow(&self.source.path, &prefix, link)
+        })
+    }
 }
 
 /// A Markdown text that becomes a page.
@@ -62,14 +100,6 @@ pub(super) struct Post<'c> {
     pub published: Millis,
     /// The file, for links relative to it.
     pub source: Option<&'c FileEntry>,
-}
-
-/// A Markdown file that was understood.
-struct Document<'c> {
-    file: &'c FileEntry,
-    front: FrontMatter,
-    title: Option<String>,
-    body: Cow<'c, str>,
 }
 
 impl<'c> Site<'c> {
@@ -129,17 +159,6 @@ impl<'c> Site<'c> {
         self.posts.iter().filter(|post| post.member.is_none())
     }
 
-    /// The link to put for one in a file of this site; see [`Sources::follow`].
-    pub(super) fn follow(
-        &self,
-        source: Option<&FileEntry>,
-        prefix: &str,
-        link: &str,
-    ) -> Option<String> {
-        let own = source.filter(|file| file.member.is_none())?;
-        self.sources.follow(&own.path, prefix, link)
-    }
-
     /// Decides every address. Posts that were published go first and keep their slug, because
     /// their writers never see git; a file that wants the same one gets a number.
     fn place(&mut self, content: &'c Content, documents: Vec<Document<'c>>) {
@@ -183,14 +202,14 @@ impl<'c> Site<'c> {
                 continue;
             }
             if self.intro.is_none() && is_intro(document.file, content) {
-                self.intro = Some(document.into_page("index.html".to_owned()));
+                self.intro = Some(page(document, "index.html".to_owned()));
                 continue;
             }
             let path = strip(&document.file.path, &content.base);
             let folder = path.rfind('/').map_or("", |end| &path[..=end]);
             let names = names.entry(None).or_default();
             let out = names.take(folder, &document.slug()) + ".html";
-            self.pages.push(document.into_page(out));
+            self.pages.push(page(document, out));
         }
         self.pages.sort_by(|a, b| a.out.cmp(&b.out));
         self.posts.sort_by(|a, b| {
@@ -231,71 +250,17 @@ impl<'c> Site<'c> {
 const YEAR_1: Millis = Millis(-62_135_596_800_000);
 const YEAR_9999: Millis = Millis(253_402_214_400_000);
 
-impl<'c> Document<'c> {
-    fn read(file: &'c FileEntry) -> Result<Option<Self>, RenderError> {
-        let text = std::str::from_utf8(&file.bytes).map_err(|error| RenderError::Encoding {
-            path: file.path.clone(),
-            line: 1 + file.bytes[..error.valid_up_to()]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count(),
-        })?;
-        let (front, body) = front_matter::split(&file.path, text)?;
-        let heading = split_title(body);
-        let title = phrase(&front.title);
-        let (title, body) = match (title, heading) {
-            (None, Some((heading, rest))) => (Some(heading), rest),
-            // Said twice, shown once.
-            (Some(title), Some((heading, rest))) if title == heading => (Some(title), rest),
-            (title, _) => (title, Cow::Borrowed(body)),
-        };
-        Ok((!front.draft).then_some(Self {
-            file,
-            front,
-            title: title.map(|title| line(&title)),
-            body: match xml_text(&body) {
-                Cow::Borrowed(_) => body,
-                Cow::Owned(cleaned) => Cow::Owned(cleaned),
-            },
-        }))
-    }
-
-    /// The name of the file without folder, ending and date.
-    fn stem(&self) -> &'c str {
-        let name = self.file.path.rsplit('/').next().unwrap_or_default();
-        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        let undated = stem.get(10..).and_then(|rest| {
-            let date = stem.get(..10)?.parse::<jiff::civil::Date>();
-            rest.strip_prefix('-').filter(|_| date.is_ok())
-        });
-        undated.unwrap_or(stem)
-    }
-
-    fn slug(&self) -> Slug {
-        match &self.front.slug {
-            Some(slug) => slug.clone(),
-            None => Slug::from_title(self.stem()),
-        }
-    }
-
-    fn shown_title(&self) -> String {
-        self.title
-            .clone()
-            .unwrap_or_else(|| self.stem().replace(['-', '_'], " "))
-    }
-
-    fn into_page(self, out: String) -> Page<'c> {
-        let title = if out == "index.html" {
-            self.title
-        } else {
-            Some(self.shown_title())
-        };
-        Page {
-            out,
-            title,
-            body: self.body,
-            source: self.file,
-        }
+/// The page that a document becomes. The front page shows the site's title where it has none.
+fn page(document: Document<'_>, out: String) -> Page<'_> {
+    let title = match out.as_str() {
+        "index.html" => document.title.clone(),
+        _ => Some(document.shown_title()),
+    };
+    Page {
+        out,
+        title,
+        body: document.body,
+        source: document.file,
     }
 }
 
@@ -373,14 +338,4 @@ fn is_intro(file: &FileEntry, content: &Content) -> bool {
         strip(&file.path, &content.base),
         "index.md" | "index.markdown"
     )
-}
-
-/// One line of text.
-fn line(text: &str) -> String {
-    words(&xml_text(text))
-}
-
-/// One line of text, if there is any.
-fn phrase(text: &Option<String>) -> Option<String> {
-    text.as_deref().map(line).filter(|text| !text.is_empty())
 }

@@ -232,6 +232,11 @@ fn a_budget_that_runs_low_stretches_debounce() {
     let stretch = state(80).debounce.unwrap();
     assert_eq!(stretch, seconds(6 * 3_600));
     assert_eq!(state(100).debounce, None, "nothing is left to stretch");
+    let (desired, observed) = budget(40);
+    let fifth: jiff::Timestamp = "2026-11-05T00:00:00Z".parse().unwrap();
+    let early = plan(&desired, &observed, fifth.into()).budget.unwrap();
+    assert!(early.empty_at.is_some(), "a steep start");
+    assert_eq!(early.debounce, None, "but more than half is left");
 
     let (mut desired, observed) = budget(900);
     desired.budget = Some(Budget {

@@ -12,7 +12,7 @@ use crate::engine::dispatch::Ended;
 use crate::engine::estate::Estate;
 use crate::engine::explain;
 use crate::engine::publish;
-use crate::engine::tick::{Tick, tick};
+use crate::engine::tick::{Tick, look, tick};
 use crate::engine::workspace::Gathered;
 use crate::model::{Attention, ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait};
 use crate::plan::{plan, show};
@@ -55,9 +55,10 @@ async fn preview(
         estate.now = jiff::Timestamp::now().into();
     }
     estate.keep_files(&gathered.parts);
-    if let Some(publication) = publish::difference(&estate, gathered, options.force)? {
-        estate.overlay(&publication)?;
-    }
+    let publication = publish::difference(&estate, gathered, options.force)?;
+    estate
+        .foresee(reader.as_ref(), publication.as_ref())
+        .await?;
     select(&mut estate, &options.sites)?;
     let mut plan = plan(&estate.desired, &estate.observed, estate.now);
     if options.force {
@@ -124,7 +125,7 @@ impl Run<'_> {
         estate.keep_files(&self.gathered.parts);
         self.expect(&mut estate).await?;
         self.publish(&mut estate).await?;
-        estate.refresh(&self.store).await?;
+        look(&mut estate, &self.store).await?;
         select(&mut estate, &self.options.sites)?;
         if self.options.force {
             self.approve(&estate).await?;
@@ -179,10 +180,10 @@ impl Run<'_> {
         };
         let mut preview = Estate::default();
         preview.refresh(&self.store).await?;
-        if let Some(publication) = publish::difference(estate, &self.gathered, self.options.force)?
-        {
-            preview.overlay(&publication)?;
-        }
+        let publication = publish::difference(estate, &self.gathered, self.options.force)?;
+        preview
+            .foresee(Some(&self.store), publication.as_ref())
+            .await?;
         select(&mut preview, &self.options.sites)?;
         let mut plan = plan(&preview.desired, &preview.observed, preview.now);
         if self.options.force {

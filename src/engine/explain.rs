@@ -59,10 +59,13 @@ pub async fn manifest(
     Ok(Some(Manifest {
         spec: details.spec.part(),
         posts: match &details.spec.posts {
-            PostsFrom::Own if details.own_posts() != empty_posts() => match reader {
-                Some(reader) => reader.posts_part(&details.id).await?.1,
-                None => Part::default(),
-            },
+            PostsFrom::Own if details.own_posts() != empty_posts() => {
+                match (estate.part_at_hand(&details.own_posts()), reader) {
+                    (Some(part), _) => part.clone(),
+                    (None, Some(reader)) => reader.posts_part(&details.id).await?.1,
+                    (None, None) => Part::default(),
+                }
+            }
             PostsFrom::Own | PostsFrom::None => Part::default(),
             PostsFrom::All | PostsFrom::Sites(_) => estate.members_part(&details.spec),
         },
@@ -80,7 +83,7 @@ async fn files(
         None => Ok(Some(Part::default())),
         Some(Err(_)) => Ok(None),
         Some(Ok(digest)) => {
-            if let Some(part) = estate.files_part(digest) {
+            if let Some(part) = estate.part_at_hand(digest) {
                 return Ok(Some(part.clone()));
             }
             if *digest == Part::default().digest(Input::Files) {

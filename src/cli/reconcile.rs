@@ -104,10 +104,27 @@ fn show(
     context.out.data(&show::text(plan, explanations, text));
     if plan.counts.build + plan.counts.forget > 0 && options.plan {
         context.out.hint(&format!(
-            "do exactly this with `microblot reconcile --expect {}`",
-            plan.id
+            "do exactly this with `{}`",
+            same_command(context, options, plan)
         ));
     }
+}
+
+/// The command that carries out what was shown: the same choice of sites, of the same file.
+fn same_command(context: &Context, options: &Reconcile, plan: &Plan) -> String {
+    let mut command = format!("microblot reconcile --expect {}", plan.id);
+    if options.force {
+        command.push_str(" --force");
+    }
+    let config = &context.global.config;
+    if *config != std::path::Path::new("sites.toml") {
+        command.push_str(&format!(" --config {}", config.display()));
+    }
+    for site in &options.sites {
+        command.push(' ');
+        command.push_str(site.as_str());
+    }
+    command
 }
 
 /// One requested pass: publish, then build what is due, until nothing is.

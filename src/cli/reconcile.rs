@@ -12,7 +12,7 @@ use crate::engine::dispatch::Ended;
 use crate::engine::estate::Estate;
 use crate::engine::explain;
 use crate::engine::publish;
-use crate::engine::tick::{Tick, tick};
+use crate::engine::tick::{Tick, look, tick};
 use crate::engine::workspace::Gathered;
 use crate::model::{Attention, ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait};
 use crate::plan::{plan, show};
@@ -57,9 +57,10 @@ async fn preview(
         estate.now = jiff::Timestamp::now().into();
     }
     estate.keep_files(&gathered.parts);
-    if let Some(publication) = publish::difference(&estate, gathered, options.force)? {
-        estate.overlay(&publication)?;
-    }
+    let publication = publish::difference(&estate, gathered, options.force)?;
+    estate
+        .foresee(reader.as_ref(), publication.as_ref())
+        .await?;
     select(&mut estate, &options.sites)?;
     let mut plan = plan(&estate.desired, &estate.observed, estate.now);
     if options.force {
@@ -105,10 +106,27 @@ fn show(
     context.out.data(&show::text(plan, explanations, text));
     if plan.counts.build + plan.counts.forget > 0 && options.plan {
         context.out.hint(&format!(
-            "do exactly this with `microblot reconcile --expect {}`",
-            plan.id
+            "do exactly this with `{}`",
+            same_command(context, options, plan)
         ));
     }
+}
+
+/// The command that carries out what was shown: the same choice of sites, of the same file.
+fn same_command(context: &Context, options: &Reconcile, plan: &Plan) -> String {
+    let mut command = format!("microblot reconcile --expect {}", plan.id);
+    if options.force {
+        command.push_str(" --force");
+    }
+    let config = &context.global.config;
+    if *config != std::path::Path::new("sites.toml") {
+        command.push_str(&format!(" --config {}", config.display()));
+    }
+    for site in &options.sites {
+        command.push(' ');
+        command.push_str(site.as_str());
+    }
+    command
 }
 
 /// One requested pass: publish, then build what is due, until nothing is.
@@ -126,7 +144,7 @@ impl Run<'_> {
         estate.keep_files(&self.gathered.parts);
         self.expect(&mut estate).await?;
         self.publish(&mut estate).await?;
-        estate.refresh(&self.store).await?;
+        look(&mut estate, &self.store).await?;
         select(&mut estate, &self.options.sites)?;
         if self.options.force {
             self.approve(&estate).await?;
@@ -182,10 +200,10 @@ impl Run<'_> {
         };
         let mut preview = Estate::default();
         preview.refresh(&self.store).await?;
-        if let Some(publication) = publish::difference(estate, &self.gathered, self.options.force)?
-        {
-            preview.overlay(&publication)?;
-        }
+        let publication = publish::difference(estate, &self.gathered, self.options.force)?;
+        preview
+            .foresee(Some(&self.store), publication.as_ref())
+            .await?;
         select(&mut preview, &self.options.sites)?;
         let mut plan = plan(&preview.desired, &preview.observed, preview.now);
         if self.options.force {

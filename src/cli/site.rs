@@ -1,6 +1,7 @@
 use super::{Context, Failure};
 use crate::config;
 use crate::engine::estate::Estate;
+use crate::engine::tick::look;
 use crate::engine::{explain, publish};
 use crate::model::{Hold, Input, SiteName};
 use crate::store::{PartRow, Resumed};
@@ -80,8 +81,8 @@ pub(super) async fn adopt(
     if let Some(publication) = publish::difference(&estate, &gathered, false)? {
         let rows = gathered.part_rows(&publication);
         store.publish(&publication, &rows, &by).await?;
-        estate.refresh(&store).await?;
     }
+    look(&mut estate, &store).await?;
     let wanted: Vec<SiteName> = if sites.is_empty() {
         estate.desired.sites.keys().cloned().collect()
     } else {

@@ -218,7 +218,9 @@ fn glob_problem(text: &str) -> Option<String> {
     if text.chars().any(char::is_control) {
         return Some("control characters are no part of a glob".to_owned());
     }
-    inputs::check_glob(text).err().map(|problem| problem.to_string())
+    inputs::check_glob(text)
+        .err()
+        .map(|problem| problem.to_string())
 }
 
 /// Why a relative path leaves the folder of `sites.toml` or is not portable.

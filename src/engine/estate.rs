@@ -1,15 +1,15 @@
+mod foresee;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::inputs::SiteFiles;
 use crate::model::{
-    Desired, DesiredSite, Digest, Fingerprint, Flight, Input, InputProblem, Millis, News, Observed,
+    Desired, DesiredSite, Digest, Fingerprint, Flight, Input, InputProblem, Millis, Observed,
     ObservedSite, Origin, Part, PostsFrom, SiteName, Source, Spec, Target,
 };
-use crate::store::{
-    Delta, FlightRow, Generation, Presence, Publication, Reader, SiteRow, StoreError,
-};
+use crate::store::{Delta, FlightRow, Generation, Presence, Reader, SiteRow, StoreError};
 
 /// Desired and observed state of every site, kept in memory and brought up to date with what
 /// changed: a look at an estate of any size in which nothing changed costs one small query.
@@ -29,6 +29,10 @@ pub struct Estate {
     names: HashMap<String, SiteName>,
     flying: BTreeSet<SiteName>,
     files: HashMap<Digest, Arc<SiteFiles>>,
+    // Builds in flight of sites that are forgotten.
+    strays: Vec<FlightRow>,
+    // Posts parts that no database holds yet.
+    foreseen: HashMap<Digest, Part>,
     cursor: i64,
 }
 
@@ -115,9 +119,11 @@ impl Estate {
         self.files = files.clone();
     }
 
-    /// A file part of this machine.
-    pub fn files_part(&self, digest: &Digest) -> Option<&Part> {
-        self.files.get(digest).map(|files| &files.part)
+    /// A part that need not be read from the database: of files of this machine, or of posts that
+    /// no database holds yet.
+    pub fn part_at_hand(&self, digest: &Digest) -> Option<&Part> {
+        let files = self.files.get(digest).map(|files| &files.part);
+        files.or_else(|| self.foreseen.get(digest))
     }
 
     /// Lets `change` look at every build in flight.
@@ -147,81 +153,6 @@ impl Estate {
             .as_ref()
             .map(|generation| generation.settings.clone())
             .unwrap_or_default()
-    }
-
-    /// Shows what publishing would lead to, without publishing.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Corrupt`] when a spec is not what this version writes.
-    pub fn overlay(&mut self, publication: &Publication) -> Result<(), StoreError> {
-        let mut touched = BTreeSet::new();
-        for (id, name) in &publication.renamed {
-            let Some(old) = self.names.get(id).cloned() else {
-                continue;
-            };
-            if let Some(details) = self.details.remove(&old) {
-                self.details.insert(name.clone(), details);
-                self.names.insert(id.clone(), name.clone());
-            }
-            if let Some(mut site) = self.desired.sites.remove(&old) {
-                site.news = Some(News::Renamed { from: old.clone() });
-                self.desired.sites.insert(name.clone(), site);
-            }
-            if let Some(seen) = self.observed.sites.remove(&old) {
-                self.observed.sites.insert(name.clone(), seen);
-            }
-            touched.insert(name.clone());
-        }
-        for change in &publication.changed {
-            let spec: Spec = serde_json::from_str(&change.spec)
-                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            let known = self.details.get(&change.name);
-            let adopted = known.is_some_and(|known| known.origin == Origin::Chat);
-            let details = Details {
-                id: known.map_or_else(String::new, |known| known.id.clone()),
-                spec_digest: spec.part().digest(Input::Spec),
-                spec: Arc::new(spec),
-                spec_text: change.spec.clone(),
-                origin: Origin::File,
-                source: Some(Source { line: change.line }),
-                files: match (&change.files_digest, &change.files_problem) {
-                    (_, Some(problem)) => Some(Err(problem.clone())),
-                    (Some(digest), None) => digest.parse().ok().map(Ok),
-                    (None, None) => None,
-                },
-                revision: change.revision.clone(),
-                fence: known.map_or(0, |known| known.fence),
-                posts: known.map_or_else(empty_posts, |known| known.posts),
-                posts_version: known.map_or(0, |known| known.posts_version),
-                declared: true,
-            };
-            self.details.insert(change.name.clone(), details);
-            if change.forgive
-                && let Some(seen) = self.observed.sites.get_mut(&change.name)
-            {
-                seen.trouble = None;
-            }
-            touched.insert(change.name.clone());
-            if adopted {
-                let site = self.desired.sites.get_mut(&change.name);
-                if let Some(site) = site {
-                    site.news = Some(News::Adopted);
-                }
-            }
-        }
-        for id in &publication.removed {
-            if let Some(name) = self.names.get(id).cloned() {
-                if let Some(details) = self.details.get_mut(&name) {
-                    details.declared = false;
-                }
-                touched.insert(name);
-            }
-        }
-        self.desired.limits = publication.settings.limits;
-        self.desired.budget = publication.settings.budget;
-        self.assemble(&touched, true);
-        Ok(())
     }
 
     fn apply(
@@ -353,12 +284,15 @@ impl Estate {
                 seen.flight = None;
             }
         }
-        for FlightRow { site, flight } in flights {
-            if let Some(name) = self.names.get(&site)
+        self.strays.clear();
+        for row in flights {
+            if let Some(name) = self.names.get(&row.site)
                 && let Some(seen) = self.observed.sites.get_mut(name)
             {
                 self.flying.insert(name.clone());
-                seen.flight = Some(flight);
+                seen.flight = Some(row.flight);
+            } else {
+                self.strays.push(row);
             }
         }
     }

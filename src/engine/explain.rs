@@ -64,17 +64,20 @@ pub async fn manifests(
             let manifest = Manifest {
                 spec: details.spec.part(),
                 posts: match &details.spec.posts {
-                    PostsFrom::Own => posts
-                        .get(&details.id)
-                        .map(|(_version, part)| part.clone())
-                        .unwrap_or_default(),
+                    PostsFrom::Own => match estate.part_at_hand(&details.own_posts()) {
+                        Some(foreseen) => foreseen.clone(),
+                        None => posts
+                            .get(&details.id)
+                            .map(|(_version, part)| part.clone())
+                            .unwrap_or_default(),
+                    },
                     PostsFrom::None => Part::default(),
                     PostsFrom::All | PostsFrom::Sites(_) => estate.members_part(&details.spec),
                 },
                 files: match &details.files {
                     None => Part::default(),
                     Some(Err(_)) => return None,
-                    Some(Ok(digest)) => match estate.files_part(digest) {
+                    Some(Ok(digest)) => match estate.part_at_hand(digest) {
                         Some(part) => part.clone(),
                         None => files.get(digest)?.clone(),
                     },
@@ -114,7 +117,7 @@ async fn files(
     let foreign: Vec<Digest> = sites
         .iter()
         .filter_map(|(_, details)| details.files.as_ref()?.as_ref().ok().copied())
-        .filter(|digest| *digest != none && estate.files_part(digest).is_none())
+        .filter(|digest| *digest != none && estate.part_at_hand(digest).is_none())
         .collect();
     if let Some(reader) = reader
         && !foreign.is_empty()

@@ -34,10 +34,7 @@ pub async fn tick(
     store: &Store,
     dispatcher: &Dispatcher,
 ) -> Result<Tick, StoreError> {
-    let fresh = look(estate, store).await?;
-    if !fresh.is_empty() {
-        store.keep_posts_digests(&fresh).await?;
-    }
+    look(estate, store).await?;
     spare_own_claims(estate, dispatcher);
     let plan = plan(&estate.desired, &estate.observed, estate.now);
     let notes = notes(&plan, &estate.observed);
@@ -62,14 +59,22 @@ pub async fn tick(
     Ok(Tick { plan, claimed })
 }
 
-async fn look(estate: &mut Estate, store: &Store) -> Result<super::estate::FreshPosts, StoreError> {
-    let fresh = estate.refresh(store).await?;
+/// Reads what changed since the last look, after publishing the posts whose time has come.
+///
+/// # Errors
+///
+/// [`StoreError`] when the database cannot be read or written.
+pub async fn look(estate: &mut Estate, store: &Store) -> Result<(), StoreError> {
+    let mut fresh = estate.refresh(store).await?;
     if estate.next_post_at.is_some_and(|at| at <= estate.now) {
         let published = store.publish_due_posts().await?;
         info!(posts = published, "published posts whose time had come");
-        return estate.refresh(store).await;
+        fresh = estate.refresh(store).await?;
     }
-    Ok(fresh)
+    if !fresh.is_empty() {
+        store.keep_posts_digests(&fresh).await?;
+    }
+    Ok(())
 }
 
 /// A claim of this very process is alive whatever the clock says: nobody is nearer to it.

@@ -61,6 +61,14 @@ pub(super) fn posts_part(posts: &[PostInPart]) -> Part {
     }))
 }
 
+fn post_in_part((slug, digest, title): (String, String, String)) -> Result<PostInPart, StoreError> {
+    Ok(PostInPart {
+        slug: Slug::from_stored(slug),
+        digest: parsed(&digest)?,
+        title,
+    })
+}
+
 impl Reader {
     /// The posts part of a site as it is now, with the version that it was taken at.
     ///
@@ -114,6 +122,33 @@ impl Reader {
         Ok(found
             .into_iter()
             .map(|(site, (version, posts))| (site, (version, posts_part(&posts))))
+            .collect())
+    }
+
+    /// The posts parts, by the ids of their sites, of those sites that have scheduled posts whose
+    /// time has come: as they will be when these are published.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn posts_with_due_ones(
+        &self,
+        now: Millis,
+    ) -> Result<BTreeMap<String, Part>, StoreError> {
+        let rows: Vec<(String, String, String, String)> = pool!(&self.pool, pool =>
+            sqlx::query_as(
+                "SELECT site, slug, digest, title FROM post \
+                 WHERE (state = 'published' OR (state = 'scheduled' AND publish_at <= $1)) \
+                 AND site IN (SELECT site FROM post WHERE state = 'scheduled' AND publish_at <= $1)")
+            .bind(now.0).fetch_all(pool).await?);
+        let mut sites: BTreeMap<String, Vec<PostInPart>> = BTreeMap::new();
+        for (site, slug, digest, title) in rows {
+            let post = post_in_part((slug, digest, title))?;
+            sites.entry(site).or_default().push(post);
+        }
+        Ok(sites
+            .into_iter()
+            .map(|(site, posts)| (site, posts_part(&posts)))
             .collect())
     }
 

@@ -236,6 +236,18 @@ impl Reader {
         raw.map(SiteRow::try_from).transpose()
     }
 
+    /// The sites that are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn forgotten_sites(&self) -> Result<Vec<SiteRow>, StoreError> {
+        let raw: Vec<RawSite> = pool!(&self.pool, pool => sqlx::query_as(
+                site_sql!("WHERE s.presence = 'forgotten'"))
+            .fetch_all(pool).await?);
+        raw.into_iter().map(SiteRow::try_from).collect()
+    }
+
     /// Whether an unpublished change would only bring back what was replaced: a generation with
     /// this digest was published before, and it is not the newest.
     ///

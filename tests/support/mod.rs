@@ -13,3 +13,4 @@ pub mod guard;
 pub mod hooks;
 pub mod ports;
 pub mod postgres;
+pub mod world;

@@ -82,14 +82,41 @@ impl Drop for Database {
     }
 }
 
-/// Runs one statement, from tests with and without a runtime: on a thread with a runtime of its own.
+/// Every row of every table of a database, as text.
+pub fn dump(url: &str) -> Vec<u8> {
+    on_thread(async {
+        let options: sqlx::postgres::PgConnectOptions = url.parse()?;
+        let mut connection = options.connect().await?;
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = 'public'",
+        )
+        .fetch_all(&mut connection)
+        .await?;
+        let mut rows = Vec::new();
+        for table in tables {
+            let sql = format!("SELECT CAST(t AS TEXT) FROM {table} t");
+            let texts = sqlx::query_scalar(AssertSqlSafe(sql));
+            rows.extend::<Vec<String>>(texts.fetch_all(&mut connection).await?);
+        }
+        Ok(rows.join("\n").into_bytes())
+    })
+    .expect("the database answers")
+}
+
+/// Runs one statement.
 fn execute(url: &str, statement: String) -> Result<(), sqlx::Error> {
-    let run = async {
+    on_thread(async {
         let options: sqlx::postgres::PgConnectOptions = url.parse()?;
         let mut connection = options.disable_statement_logging().connect().await?;
         connection.execute(AssertSqlSafe(statement)).await?;
         sqlx::Connection::close(connection).await
-    };
+    })
+}
+
+/// For tests with and without a runtime: on a thread with a runtime of its own.
+fn on_thread<T: Send>(
+    run: impl Future<Output = Result<T, sqlx::Error>> + Send,
+) -> Result<T, sqlx::Error> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             tokio::runtime::Builder::new_current_thread()

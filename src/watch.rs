@@ -75,10 +75,10 @@ impl Watcher {
     }
 
     /// Watches these folders (relative to that of `sites.toml`) and everything in them, and no
-    /// longer those that are not among them.
-    pub fn watch(&mut self, folders: impl IntoIterator<Item = PathBuf>) {
+    /// longer those that are not among them. Answers whether some are watched that were not before.
+    pub fn watch(&mut self, folders: impl IntoIterator<Item = PathBuf>) -> bool {
         let Some(debouncer) = &mut self.debouncer else {
-            return;
+            return false;
         };
         let wanted: BTreeSet<PathBuf> = folders
             .into_iter()
@@ -101,7 +101,9 @@ impl Watcher {
             };
             watch(debouncer, new, mode);
         }
+        let more = wanted.difference(&current).next().is_some();
         *current = wanted;
+        more
     }
 }
 

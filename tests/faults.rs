@@ -1,9 +1,15 @@
 //! What must not hurt: processes that are killed, databases and hooks that misbehave, files that are
 //! broken, clocks that jump, disks that are full.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod support;
 
+#[path = "faults/database.rs"]
+mod database;
 #[path = "faults/kills.rs"]
 mod kills;
 #[path = "faults/world.rs"]

@@ -26,7 +26,7 @@ use crate::engine::dispatch::{Dispatcher, Ended};
 use crate::engine::estate::Estate;
 use crate::engine::workspace::{Problem, Workspace};
 use crate::model::{Actor, Door, HolderId, SiteName};
-use crate::store::{Address, Presence, SiteRow, Store, StoreError};
+use crate::store::{Address, LONGEST_LEASE, Presence, SiteRow, Store, StoreError};
 use args::{Cli, Command, Global, Log};
 use terminal::Terminal;
 
@@ -220,10 +220,10 @@ fn lease() -> Result<Duration, Failure> {
         return Ok(LEASE);
     };
     config::duration_of(&text)
-        .filter(|lease| *lease >= Duration::from_millis(200))
+        .filter(|lease| (Duration::from_millis(200)..=LONGEST_LEASE).contains(lease))
         .ok_or_else(|| {
             Failure::Usage(format!(
-                "MICROBLOT_LEASE is {text:?}; write a length of time of at least 200ms, as 10s"
+                "MICROBLOT_LEASE is {text:?}; write a length of time from 200ms to 10m, as 10s"
             ))
         })
 }

@@ -1,9 +1,9 @@
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, warn};
 
@@ -11,8 +11,8 @@ use super::estate::Estate;
 use super::explain;
 use crate::builders::{Builders, Job};
 use crate::model::{
-    BuildState, BuilderKind, Cause, ContentHash, Decision, Digest, HolderId, Manifest, Outcome,
-    Plan, SiteName, SitePlan, Trigger,
+    BuildId, BuildState, BuilderKind, Cause, ContentHash, Decision, Digest, HolderId, Manifest,
+    Outcome, Plan, SiteName, SitePlan, Trigger,
 };
 use crate::plan::show;
 use crate::store::{Claim, ClaimRequest, PartRow, Recorded, Store, StoreError};
@@ -24,6 +24,12 @@ const IN_THE_AIR: usize = 64;
 const CLAIMED: usize = 512;
 /// Claims made in one transaction.
 const BATCH: usize = 128;
+/// How long storing outcomes may take. A database that says nothing for longer is asked anew.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest pause before that. Short: until an outcome is stored, other replicas wait for it.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long renewing a lease may take.
+const RENEWAL: Duration = Duration::from_secs(2);
 /// Outcomes stored in one transaction.
 const RECORDS: usize = 512;
 
@@ -40,7 +46,7 @@ struct Shared {
     holder: HolderId,
     lease: Duration,
     air: Semaphore,
-    held: AtomicUsize,
+    held: Mutex<HashSet<BuildId>>,
     tasks: TaskTracker,
     wake: Arc<Notify>,
 }
@@ -80,7 +86,7 @@ impl Dispatcher {
             holder,
             lease,
             air: Semaphore::new(IN_THE_AIR),
-            held: AtomicUsize::new(0),
+            held: Mutex::default(),
             tasks: TaskTracker::new(),
             wake,
         });
@@ -101,7 +107,7 @@ impl Dispatcher {
     ///
     /// [`StoreError`] when claims could not be stored: nothing of that batch was fired.
     pub async fn dispatch(&self, plan: &Plan, estate: &Estate) -> Result<usize, StoreError> {
-        let room = CLAIMED.saturating_sub(self.shared.held.load(Ordering::Relaxed));
+        let room = CLAIMED.saturating_sub(self.held());
         let due: Vec<(&SitePlan, &Trigger)> = plan
             .sites
             .iter()
@@ -174,7 +180,9 @@ impl Dispatcher {
             .claim(&requests, &shared.holder, shared.lease, &limits, budget)
             .await?;
         let count = claims.len();
-        shared.held.fetch_add(count, Ordering::Relaxed);
+        shared
+            .held()
+            .extend(claims.iter().map(|claim| claim.build().clone()));
         for claim in claims {
             let Some(job) = jobs.remove(claim.site()) else {
                 continue;
@@ -208,14 +216,26 @@ impl Dispatcher {
         self.shared.tasks.wait().await;
         let shared = self.shared;
         drop(self.outcomes);
-        while shared.held.load(Ordering::Acquire) > 0 {
+        while !shared.held().is_empty() {
             shared.wake.notified().await;
         }
     }
 
     /// How many builds of this process are claimed and not recorded.
     pub fn held(&self) -> usize {
-        self.shared.held.load(Ordering::Relaxed)
+        self.shared.held().len()
+    }
+
+    /// Whether this process fires this build, or has fired it and not recorded that yet.
+    pub fn holds(&self, build: &BuildId) -> bool {
+        self.shared.held().contains(build)
+    }
+}
+
+impl Shared {
+    /// The builds that are claimed by this process, and not recorded.
+    fn held(&self) -> MutexGuard<'_, HashSet<BuildId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -278,32 +298,36 @@ async fn record_all(
             .map(|fired| (fired.claim.clone(), fired.outcome.clone()))
             .collect();
         let mut pause = Duration::from_millis(100);
+        let mut tries = 1;
         let recorded = loop {
-            match shared.store.record(&records).await {
+            let record = timeout(PATIENCE, shared.store.record(&records));
+            match record.await.unwrap_or(Err(StoreError::Silent)) {
                 Ok(recorded) => break recorded,
                 Err(error) => {
                     warn!(error = %crate::chain(&error), "cannot record builds; trying again");
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
+                    pause = (pause * 2).min(PAUSE);
+                    tries += 1;
                 }
             }
         };
         for (fired, recorded) in batch.drain(..).zip(recorded) {
-            tell(&fired, recorded);
+            tell(&fired, recorded, tries);
             if let Some(ended) = &ended {
                 let _nobody_waits = ended.send(Ended {
                     site: fired.site,
                     outcome: fired.outcome,
                 });
             }
-            shared.held.fetch_sub(1, Ordering::Release);
+            // Last: whoever waits for nothing to be held has been told everything.
+            shared.held().remove(fired.claim.build());
         }
         shared.wake.notify_one();
     }
 }
 
 /// The one place where the end of a build is logged and counted.
-fn tell(fired: &Fired, recorded: Recorded) {
+fn tell(fired: &Fired, recorded: Recorded, tries: u32) {
     let Fired {
         claim,
         site,
@@ -311,7 +335,8 @@ fn tell(fired: &Fired, recorded: Recorded) {
         outcome,
     } = fired;
     let build = claim.build();
-    if recorded == Recorded::TooLate {
+    // After a try whose answer was lost, this may as well be our own record: it is told as such.
+    if recorded == Recorded::TooLate && tries == 1 {
         warn!(site.name = %site, build.id = %build,
             "the build of {site} was taken over by somebody else before its end was recorded");
         return;
@@ -347,22 +372,27 @@ fn tell(fired: &Fired, recorded: Recorded) {
     }
 }
 
-/// Renews the leases of this process four times as often as they end: one lost heartbeat, or a
-/// database that is slow for a moment, costs no claim.
+/// Renews the leases of this process four times as often as they end, and twice as often while that
+/// fails: one lost heartbeat, or a database that is slow for a moment, costs no claim.
 async fn stay_alive(shared: std::sync::Weak<Shared>) {
+    let mut failed = false;
     loop {
         let Some(lease) = shared.upgrade().map(|shared| shared.lease) else {
             return;
         };
-        tokio::time::sleep(lease / 4).await;
+        tokio::time::sleep(if failed { lease / 8 } else { lease / 4 }).await;
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        if shared.held.load(Ordering::Relaxed) == 0 {
+        failed = false;
+        let held: Vec<BuildId> = shared.held().iter().cloned().collect();
+        if held.is_empty() {
             continue;
         }
-        if let Err(error) = shared.store.renew(&shared.holder, shared.lease).await {
+        let renewal = timeout(RENEWAL, shared.store.renew(&held, shared.lease));
+        if let Err(error) = renewal.await.unwrap_or(Err(StoreError::Silent)) {
             warn!(error = %crate::chain(&error), "cannot renew the leases of running builds");
+            failed = true;
         }
     }
 }

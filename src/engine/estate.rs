@@ -2,6 +2,7 @@ mod foresee;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Settings;
 use crate::inputs::SiteFiles;
@@ -9,7 +10,9 @@ use crate::model::{
     Desired, DesiredSite, Digest, Fingerprint, Flight, Input, InputProblem, Millis, Observed,
     ObservedSite, Origin, Part, PostsFrom, SiteName, Source, Spec, Target,
 };
-use crate::store::{Delta, FlightRow, Generation, Presence, Reader, SiteRow, StoreError};
+use crate::store::{
+    Delta, FlightRow, Generation, LONGEST_LEASE, Presence, Reader, SiteRow, StoreError,
+};
 
 /// Desired and observed state of every site, kept in memory and brought up to date with what
 /// changed: a look at an estate of any size in which nothing changed costs one small query.
@@ -25,6 +28,9 @@ pub struct Estate {
     pub next_post_at: Option<Millis>,
     /// The time of the last look.
     pub now: Millis,
+    /// For this long from now on nobody is taken for dead: no holder could renew its lease while the
+    /// database was away.
+    pub grace: Duration,
     details: BTreeMap<SiteName, Details>,
     names: HashMap<String, SiteName>,
     flying: BTreeSet<SiteName>,
@@ -135,6 +141,22 @@ impl Estate {
                 change(flight);
             }
         }
+    }
+
+    /// Whether stored times lie in the future by more than `tolerance`: the clock was set back, and
+    /// what was to happen "in ten seconds" would wait for the old time to come again.
+    pub fn is_ahead(&self, tolerance: Duration) -> bool {
+        let latest = self.now.plus(tolerance);
+        let longest = latest.plus(LONGEST_LEASE);
+        let flight = |flight: &Flight| flight.since > latest || flight.lease_until > longest;
+        let site = |seen: &ObservedSite| {
+            seen.wanted
+                .is_some_and(|wanted| wanted.since.max(wanted.drift_since) > latest)
+                || seen.trouble.as_ref().is_some_and(|it| it.at > latest)
+                || seen.flight.as_ref().is_some_and(flight)
+        };
+        let fired = &self.observed.account.fired;
+        self.observed.sites.values().any(site) || fired.iter().any(|at| *at > latest)
     }
 
     /// What is known of a site.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use super::dispatch::Dispatcher;
@@ -11,7 +12,7 @@ use super::publish::{self, PublishRefused};
 use super::tick::{Tick, tick};
 use super::workspace::{Gathered, Problem, Workspace};
 use crate::inputs;
-use crate::model::{Actor, Decision, Digest, Millis, Plan, SiteName};
+use crate::model::{Actor, Decision, Digest, Plan, SiteName};
 use crate::plan::show;
 use crate::store::{Store, StoreError};
 use crate::watch::Watcher;
@@ -22,6 +23,16 @@ const SLOW_TICK: Duration = Duration::from_secs(30);
 const FULL_LOOK: u32 = 20;
 /// Files are read again this often even if no change of theirs was reported.
 const SLOW_READ: Duration = Duration::from_secs(60);
+/// How long the database may take for one look. When it says nothing for this long it is asked
+/// anew, with twice the patience: a network that fails leaves connections open and silent.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The most patience.
+const MOST_PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// So long after the database came back nobody is taken for dead: all replicas had to be silent
+/// while it was away, and need a moment to say that they are there.
+const GRACE: Duration = Duration::from_secs(5);
+/// Stored times that lie less ahead are the jitter of clocks.
+const AHEAD: Duration = Duration::from_secs(2);
 /// The first pause after a tick that failed; doubled up to [`SLOW_TICK`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// How often old records are removed.
@@ -59,28 +70,18 @@ pub struct Loop {
     read_at: Option<Instant>,
     counted_at: Option<Instant>,
     needy: BTreeSet<SiteName>,
-    clock: Clock,
+    patience: Duration,
+    contact: Contact,
 }
 
-/// Sees the wall clock being set back.
-#[derive(Default)]
-struct Clock {
-    last: Option<(Instant, Millis)>,
-}
-
-impl Clock {
-    /// Differences below this are the database's own jitter.
-    const TOLERANCE: Duration = Duration::from_secs(2);
-
-    fn went_back(&mut self, now: Millis) -> bool {
-        let at = Instant::now();
-        let back = self.last.is_some_and(|(then, was)| {
-            let expected = was.plus(at - then);
-            expected.since(now) > Self::TOLERANCE
-        });
-        self.last = Some((at, now));
-        back
-    }
+/// Whether the database can be reached, as of the last look.
+enum Contact {
+    /// All the time.
+    Steady,
+    /// Not at the moment.
+    Lost,
+    /// Again, since then.
+    Regained(Instant),
 }
 
 impl Loop {
@@ -107,7 +108,8 @@ impl Loop {
             read_at: None,
             counted_at: None,
             needy: BTreeSet::new(),
-            clock: Clock::default(),
+            patience: PATIENCE,
+            contact: Contact::Steady,
         }
     }
 
@@ -128,9 +130,15 @@ impl Loop {
                     metrics::histogram!("microblot_tick_duration_seconds")
                         .record(started.elapsed().as_secs_f64());
                     pause = FIRST_PAUSE;
+                    self.patience = PATIENCE;
+                    files_due = false;
                     next
                 }
                 Err(error) => {
+                    if matches!(error, StoreError::Silent) {
+                        self.patience = (self.patience * 2).min(MOST_PATIENCE);
+                    }
+                    self.contact = Contact::Lost;
                     let problem = crate::chain(&error);
                     error!(error = %problem, "cannot look at the estate; trying again");
                     self.health.send_modify(|health| {
@@ -148,18 +156,18 @@ impl Loop {
                     warn!(error = %crate::chain(&error), "cannot remove old records");
                 }
             }
-            files_due = tokio::select! {
-                () = wake.notified() => false,
-                () = files_changed.notified() => true,
+            // Files that could not be published stay due.
+            tokio::select! {
+                () = wake.notified() => {}
+                () = files_changed.notified() => files_due = true,
                 () = tokio::time::sleep(sleep) => {
                     looks += 1;
                     if looks.is_multiple_of(FULL_LOOK) {
                         self.estate.forget_everything();
                     }
-                    false
                 }
-                _ = stop.changed() => false,
-            };
+                _ = stop.changed() => {}
+            }
             files_due |= self
                 .read_at
                 .is_none_or(|read_at| read_at.elapsed() > SLOW_READ);
@@ -173,16 +181,11 @@ impl Loop {
 
     /// One look. Answers how long to sleep if nothing happens.
     async fn look(&mut self, files_due: bool) -> Result<Duration, StoreError> {
-        if files_due {
-            self.read_files().await?;
-        }
-        let Tick { plan, claimed } = tick(&mut self.estate, &self.store, &self.dispatcher).await?;
-        if self.clock.went_back(plan.now) {
-            warn!("the clock was set back; stored times that lie in the future are now");
-            self.store.clock_was_set_back().await?;
-            self.wake.notify_one();
-        }
-        self.measure(&plan).await?;
+        let gathered = if files_due { self.gather().await } else { None };
+        let patience = self.patience;
+        let Tick { plan, claimed } = timeout(patience, self.act(gathered))
+            .await
+            .unwrap_or(Err(StoreError::Silent))?;
         self.call_for_attention(&plan);
         let until_next = [plan.next_look(), self.estate.next_post_at]
             .into_iter()
@@ -209,24 +212,57 @@ impl Loop {
         Ok(until_next.clamp(Duration::from_millis(10), SLOW_TICK))
     }
 
-    /// Reads `sites.toml` and the files, and publishes what changed.
-    ///
-    /// At a start, content that was published before and replaced since is not brought back: this
-    /// replica merely has an older file. A change that is seen later is somebody's edit.
-    async fn read_files(&mut self) -> Result<(), StoreError> {
+    /// The part of a look that needs the database.
+    async fn act(&mut self, gathered: Option<Gathered>) -> Result<Tick, StoreError> {
+        self.estate.grace = match self.contact {
+            Contact::Steady => Duration::ZERO,
+            Contact::Lost => {
+                self.store.ping().await?;
+                self.contact = Contact::Regained(Instant::now());
+                GRACE
+            }
+            Contact::Regained(at) => GRACE.saturating_sub(at.elapsed()),
+        };
+        if let Some(gathered) = gathered {
+            self.take_files(&gathered).await?;
+        }
+        let tick = tick(&mut self.estate, &self.store, &self.dispatcher).await?;
+        if self.estate.is_ahead(AHEAD) {
+            warn!("the clock was set back; stored times that lie in the future are now");
+            self.store.clock_was_set_back().await?;
+            self.wake.notify_one();
+        }
+        self.measure(&tick.plan).await?;
+        Ok(tick)
+    }
+
+    /// Reads `sites.toml` and the files. `None`: they say nothing that can be used.
+    async fn gather(&mut self) -> Option<Gathered> {
         let gathered = match self.workspace.gather().await {
             Ok(gathered) => gathered,
             Err(problem) => {
                 self.complain(&problem);
                 self.read_at = Some(Instant::now());
-                return Ok(());
+                return None;
             }
         };
-        self.estate.keep_files(&gathered.parts);
         let sites = gathered.config.sites.values();
         let globs = sites.flat_map(|site| site.spec.files.iter().map(String::as_str));
-        self.watcher.watch(inputs::watch_roots(globs));
-        let digest = publish::digest(&gathered);
+        if self.watcher.watch(inputs::watch_roots(globs)) {
+            // What changed in these folders after they were read, and before they were watched, is
+            // seen only by reading them once more.
+            self.files_changed.notify_one();
+        }
+        Some(gathered)
+    }
+
+    /// Publishes what changed.
+    ///
+    /// At a start, content that was published before and replaced since is not brought back: this
+    /// replica merely has an older file. A change that is seen later is somebody's edit.
+    async fn take_files(&mut self, gathered: &Gathered) -> Result<(), StoreError> {
+        self.estate.keep_files(&gathered.parts);
+        let digest = publish::digest(gathered);
         if self.seen == Some(digest) && self.health.borrow().config_problem.is_none() {
             self.read_at = Some(Instant::now());
             return Ok(());
@@ -239,7 +275,7 @@ impl Loop {
                  the newer one stays in force. `microblot reconcile` publishes this one all the same"
             );
         } else {
-            self.publish(&gathered).await?;
+            self.publish(gathered).await?;
         }
         self.seen = Some(digest);
         self.read_at = Some(Instant::now());
@@ -294,9 +330,12 @@ impl Loop {
     }
 
     fn refuse(&self, refused: &PublishRefused) {
-        error!("{refused}");
+        let text = refused.to_string();
+        if self.health.borrow().config_problem.as_ref() != Some(&text) {
+            error!("sites.toml is not published, the last good one stays in force: {text}");
+        }
         self.health
-            .send_modify(|health| health.config_problem = Some(refused.to_string()));
+            .send_modify(|health| health.config_problem = Some(text.clone()));
     }
 
     /// Logs each site that needs a person, once, when it begins to.

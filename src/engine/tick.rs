@@ -35,7 +35,7 @@ pub async fn tick(
     dispatcher: &Dispatcher,
 ) -> Result<Tick, StoreError> {
     look(estate, store).await?;
-    spare_own_claims(estate, dispatcher);
+    spare_claims(estate, dispatcher);
     let plan = plan(&estate.desired, &estate.observed, estate.now);
     let notes = notes(&plan, &estate.observed);
     if !notes.is_empty() {
@@ -77,15 +77,16 @@ pub async fn look(estate: &mut Estate, store: &Store) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// A claim of this very process is alive whatever the clock says: nobody is nearer to it.
-fn spare_own_claims(estate: &mut Estate, dispatcher: &Dispatcher) {
+/// A claim of this very process is alive whatever the clock says: nobody is nearer to it. Those of
+/// others are given the grace that the estate asks for.
+fn spare_claims(estate: &mut Estate, dispatcher: &Dispatcher) {
     let soon = estate.now.plus(Duration::from_secs(1));
-    if dispatcher.held() == 0 {
-        return;
-    }
+    let grace = estate.now.plus(estate.grace);
     estate.each_flight(|flight| {
-        if flight.holder == *dispatcher.holder() && flight.state == BuildState::Claimed {
-            flight.lease_until = flight.lease_until.max(soon);
+        if flight.state == BuildState::Claimed {
+            let own = dispatcher.holds(&flight.build);
+            let spared = if own { soon } else { grace };
+            flight.lease_until = flight.lease_until.max(spared);
         }
     });
 }

@@ -233,18 +233,29 @@ impl Store {
         Ok(recorded)
     }
 
-    /// Says that `holder` is alive: its claims are its own for another `lease`.
+    /// Says that the holder of these builds is alive: the claims are its own for another `lease`.
+    ///
+    /// Builds are named one by one: a claim whose commit was never confirmed is held by nobody, and
+    /// has to run out even while its holder lives.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the database cannot be written.
-    pub async fn renew(&self, holder: &HolderId, lease: Duration) -> Result<(), StoreError> {
+    pub async fn renew(&self, builds: &[BuildId], lease: Duration) -> Result<(), StoreError> {
+        let builds: Vec<Keyed<'_>> = builds
+            .iter()
+            .map(|build| Keyed { id: build.as_str() })
+            .collect();
         let mut tx = self.write.begin().await?;
         let now = tx.now().await?;
-        tx!(&mut tx, conn => sqlx::query(
-                "UPDATE build SET lease_until = $2 \
-                 WHERE holder = $1 AND ended_at IS NULL AND state = 'claimed'")
-            .bind(holder.as_str()).bind(now.plus(lease).0).execute(conn).await.map(|_| ())?);
+        let sql = each!(
+            tx.dialect(),
+            "UPDATE build SET lease_until = $2 \
+             WHERE ended_at IS NULL AND state = 'claimed' \
+             AND id IN (SELECT e.value->>'id' FROM ",
+            "($1) AS e)"
+        );
+        tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&builds)).bind(now.plus(lease).0).execute(conn).await.map(|_| ())?);
         tx.commit_silently().await
     }
 }

@@ -2,11 +2,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{Connection as _, Executor as _, Postgres, Sqlite, Transaction};
 
 use super::error::StoreError;
 use crate::model::Millis;
@@ -138,6 +138,11 @@ pub(super) struct Stamp(pub(super) i64);
 const BUSY: Duration = Duration::from_secs(10);
 /// How long anybody waits for a connection: longer, and something is wrong.
 const ACQUIRE: Duration = Duration::from_secs(10);
+/// How long anybody waits for a sign of life of a connection. A network that fails may leave it open
+/// and silent for a quarter of an hour, which is when TCP gives up.
+pub(super) const ANSWER: Duration = Duration::from_secs(2);
+/// A connection that was used so recently is believed to work: asking costs a round trip.
+const FRESH: Duration = Duration::from_secs(1);
 /// The channel on which PostgreSQL says that something changed.
 pub(super) const CHANNEL: &str = "microblot";
 
@@ -160,11 +165,7 @@ impl Pool {
             Address::Postgres(url) => {
                 let options =
                     postgres_options(url)?.options([("default_transaction_read_only", "on")]);
-                let pool = PgPoolOptions::new()
-                    .max_connections(4)
-                    .acquire_timeout(ACQUIRE)
-                    .connect_with(options)
-                    .await?;
+                let pool = postgres_pool(4).connect_with(options).await?;
                 Ok(Some(Self::Postgres(pool)))
             }
         }
@@ -193,9 +194,7 @@ impl Pool {
                 Ok((Self::Sqlite(read), write))
             }
             Address::Postgres(url) => {
-                let pool = PgPoolOptions::new()
-                    .max_connections(10)
-                    .acquire_timeout(ACQUIRE)
+                let pool = postgres_pool(10)
                     .connect_with(postgres_options(url)?)
                     .await?;
                 let pool = Self::Postgres(pool);
@@ -343,6 +342,33 @@ fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
     PgConnectOptions::from_str(url)
         .map(|options| options.application_name("microblot"))
         .map_err(|_may_show_the_password| StoreError::Address("postgres".to_owned()))
+}
+
+/// A pool that gives up connections which say nothing, instead of waiting for TCP to do so.
+fn postgres_pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        // Done below, with a limit.
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move { Ok(meta.idle_for < FRESH || is_alive(conn).await) })
+        })
+        // A transaction that was given up half-way is rolled back here.
+        .after_release(|conn, _| Box::pin(async move { Ok(is_alive(conn).await) }))
+        // The session of a machine that vanished gives up its locks, and nobody waits for a lock
+        // for ever; the second limit is the longer one, so that who waits for the first gets on.
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                let limits = "SET idle_in_transaction_session_timeout = '5s'; \
+                              SET lock_timeout = '8s'";
+                conn.execute(limits).await.map(|_| ())
+            })
+        })
+}
+
+async fn is_alive(conn: &mut PgConnection) -> bool {
+    matches!(tokio::time::timeout(ANSWER, conn.ping()).await, Ok(Ok(())))
 }
 
 fn lock_beside(path: &Path) -> Result<std::fs::File, StoreError> {

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The database answered with an error, or not at all.
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
+    /// The database, or the way to it, is silent.
+    #[error("the database does not answer; is it up, and can it be reached from here?")]
+    Silent,
     /// No space is left for the database.
     #[error(
         "the disk is full: nothing of this change was stored, nothing that was stored before is lost; make room and try again"
@@ -32,6 +35,9 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Silent;
+        }
         // SQLITE_FULL is 13, SQLITE_IOERR (10) with its extended codes is what a full file system
         // gives for the shared-memory file; PostgreSQL's class 53 is "insufficient resources".
         let code = error

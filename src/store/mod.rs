@@ -15,6 +15,7 @@ mod sites;
 mod upkeep;
 
 use std::ops::Deref;
+use std::time::Duration;
 
 pub use builds::{BuildRow, Claim, ClaimRequest, Recorded};
 pub use content::{PartRow, PostInPart};
@@ -28,6 +29,9 @@ pub use upkeep::{AuditRow, Listener};
 
 use crate::model::Millis;
 use db::Pool;
+
+/// The longest time for which a claim may be held without a sign of life of its holder.
+pub const LONGEST_LEASE: Duration = Duration::from_secs(10 * 60);
 
 /// The database, for reading.
 #[derive(Clone, Debug)]

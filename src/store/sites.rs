@@ -329,11 +329,15 @@ impl Store {
         ] {
             tx!(&mut tx, conn => sqlx::query(sql).bind(now.0).bind(stamp.0).execute(conn).await.map(|_| ())?);
         }
-        // A claim keeps its holder's chance to renew it; its deadline keeps its length.
+        // A claim keeps its holder's chance to renew it: lease and deadline keep their length.
         tx!(&mut tx, conn => sqlx::query(
-                "UPDATE build SET deadline = deadline - claimed_at + $1, lease_until = $1, \
+                "UPDATE build SET deadline = deadline - claimed_at + $1, \
+                 lease_until = lease_until - claimed_at + $1, \
                  claimed_at = $1 WHERE ended_at IS NULL AND claimed_at > $1")
             .bind(now.0).execute(conn).await.map(|_| ())?);
+        tx!(&mut tx, conn => sqlx::query(
+                "UPDATE build SET lease_until = $1 WHERE ended_at IS NULL AND lease_until > $1")
+            .bind(now.plus(super::LONGEST_LEASE).0).execute(conn).await.map(|_| ())?);
         tx!(&mut tx, conn => sqlx::query(
                 "UPDATE build SET claimed_at = $1 WHERE hosted = TRUE AND claimed_at > $1")
             .bind(now.0).execute(conn).await.map(|_| ())?);

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::postgres::PgListener;
+use tokio::time::timeout;
 
-use super::db::{CHANNEL, Pool, Tx, pool, tx};
+use super::db::{ANSWER, CHANNEL, Pool, Tx, pool, tx};
 use super::error::StoreError;
 use super::{Reader, Store, new_id};
 use crate::model::{Actor, Millis, SiteName};
@@ -42,6 +43,8 @@ pub enum Listener {
     Postgres(Box<PgListener>),
 }
 
+/// A listener that hears nothing for this long makes sure that its connection is still there.
+const QUIET: Duration = Duration::from_secs(10);
 /// How often the number is read on SQLite.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -71,7 +74,9 @@ impl Reader {
     ///
     /// [`StoreError`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.pool.ping().await
+        tokio::time::timeout(ANSWER, self.pool.ping())
+            .await
+            .unwrap_or(Err(StoreError::Silent))
     }
 
     /// The newest lines of the audit trail, newest first.
@@ -132,10 +137,16 @@ impl Listener {
                     return Ok(());
                 }
             },
-            Self::Postgres(listener) => {
-                listener.try_recv().await?;
-                Ok(())
-            }
+            Self::Postgres(listener) => loop {
+                if let Ok(told) = timeout(QUIET, listener.try_recv()).await {
+                    told?;
+                    return Ok(());
+                }
+                let sign = sqlx::query("SELECT 1").execute(&mut **listener);
+                timeout(ANSWER, sign)
+                    .await
+                    .map_err(|_silence| StoreError::Silent)??;
+            },
         }
     }
 }

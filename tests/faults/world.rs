@@ -310,6 +310,20 @@ pub fn extras(calls: &[Call]) -> BTreeMap<String, usize> {
     extras
 }
 
+/// The status of `/readyz`, and what it says.
+pub fn ready(serve: &Serve) -> Option<(u16, serde_json::Value)> {
+    let (status, body) = get(serve, "/readyz")?;
+    Some((status, serde_json::from_str(&body).unwrap_or_default()))
+}
+
+/// Waits until `/readyz` answers this.
+pub fn wait_until_ready(serve: &Serve, status: u16, timeout: Duration) -> serde_json::Value {
+    until(&format!("/readyz answers {status}"), timeout, || {
+        let (is, body) = ready(serve)?;
+        (is == status).then_some(body)
+    })
+}
+
 /// GET: the status and the body; `None` when the server does not answer.
 pub fn get(serve: &Serve, path: &str) -> Option<(u16, String)> {
     let url = url::Url::parse(&serve.url()).unwrap();

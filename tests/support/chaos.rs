@@ -1,8 +1,8 @@
 //! A network that fails on command, between the program and its database.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -16,6 +16,8 @@ pub struct Proxy {
     port: u16,
     target: SocketAddr,
     silent: Arc<AtomicBool>,
+    // What connections that are yet to come look at: `silent`, at all times.
+    current: Arc<Mutex<Arc<AtomicBool>>>,
     // Owns the listener and all connections: when it ends, they do. `None` while cut.
     network: Option<Runtime>,
 }
@@ -27,6 +29,7 @@ impl Proxy {
             port: ports::lasting(),
             target,
             silent: Arc::default(),
+            current: Arc::default(),
             network: None,
         };
         proxy.restore();
@@ -71,10 +74,19 @@ impl Proxy {
         }
     }
 
+    /// Forgets the connections that are open, without closing them: nothing passes through them any
+    /// more, while new ones work. So it is after a firewall or a router lost its state.
+    pub fn strand(&mut self) {
+        self.silent.store(true, Ordering::SeqCst);
+        self.silent = Arc::default();
+        *self.current.lock().unwrap() = Arc::clone(&self.silent);
+    }
+
     /// Passes everything on again. Connections from before are closed: they may have lost bytes.
     pub fn restore(&mut self) {
         self.cut();
-        self.silent.store(false, Ordering::SeqCst);
+        self.silent = Arc::default();
+        *self.current.lock().unwrap() = Arc::clone(&self.silent);
         self.listen();
     }
 
@@ -86,11 +98,12 @@ impl Proxy {
             .enable_all()
             .build()
             .unwrap();
-        let (target, silent) = (self.target, Arc::clone(&self.silent));
+        let (target, current) = (self.target, Arc::clone(&self.current));
         network.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, target, Arc::clone(&silent)));
+                let silent = Arc::clone(&current.lock().unwrap());
+                tokio::spawn(carry(client, target, silent));
             }
         });
         self.network = Some(network);

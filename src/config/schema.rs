@@ -131,7 +131,7 @@ fn site() -> Value {
                 "type": "string",
                 "minLength": 1,
                 "maxLength": LONGEST_TITLE,
-                "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
+                "pattern": "^(?=.*\\S)[^\\u0000-\\u001f\\u007f-\\u009f]*$"
             },
             "url": {
                 "description": "Where the site is published.",
@@ -250,7 +250,7 @@ fn render() -> Value {
                 "description": "The folder that is replaced by the result, below this file's folder.",
                 "type": "string",
                 "maxLength": LONGEST,
-                "pattern": "^(?![/~])(?!(.*/)?\\.\\.(/|$))(?![./]*$)[^\\\\]+$"
+                "pattern": "^(?![/~])(?!(.*/)?\\.\\.(/|$))(?!(.*/)?\\.[gG][iI][tT](/|$))(?![./]*$)[^\\\\]+$"
             }
         }
     })

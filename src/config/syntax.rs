@@ -20,7 +20,7 @@ const CUT: &str = "\n[sites.";
 
 /// Parses as much of the text as can be parsed and reports every error of the syntax.
 ///
-/// Of broken text over 1 MiB nothing but the errors is had, and not those behind the first MiB
+/// Of broken text over 1 MiB nothing but the errors is had: the first, and all up to the first MiB
 /// without the header of a site.
 pub(super) fn parse<'t>(text: &'t str, lines: &Lines<'t>, report: &mut Report) -> DeTable<'t> {
     if text.len() <= RECOVERED_AT_ONCE {
@@ -43,19 +43,20 @@ pub(super) fn parse<'t>(text: &'t str, lines: &Lines<'t>, report: &mut Report) -
     }
 }
 
-/// The text in pieces of bounded size that start with headers of sites; ends where there is none.
+/// The text in pieces of bounded size, cut before headers of sites as far as there are any: a cut
+/// anywhere else would look like an error.
 fn pieces(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let mut next = Some(0);
+    let mut start = 0;
     std::iter::from_fn(move || {
-        let start = next?;
-        let end = text.floor_char_boundary(start + RECOVERED_AT_ONCE);
-        let cut = match text[start..end].rfind(CUT) {
-            _ if end == text.len() => None,
-            Some(at) if at > 0 => Some(start + at + 1),
-            _ => None,
+        let most = text.floor_char_boundary(start + RECOVERED_AT_ONCE);
+        let end = match text[start..most].rfind(CUT) {
+            _ if most == text.len() => most,
+            Some(at) => start + at + 1,
+            None => return None,
         };
-        next = cut;
-        Some(start..cut.unwrap_or(end))
+        let piece = start..end;
+        start = end;
+        (!piece.is_empty()).then_some(piece)
     })
 }
 

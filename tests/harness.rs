@@ -239,5 +239,9 @@ fn nothing_outlives_a_killed_test_process() {
     inner.kill();
     // The server closes the connection when it goes; nothing else would.
     connection.set_read_timeout(Some(SOON)).unwrap();
-    assert!(matches!(connection.read(&mut [0]), Ok(0)));
+    match connection.read(&mut [0]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        other => panic!("the server still answers: {other:?}"),
+    }
 }

@@ -229,6 +229,8 @@ fn change(change: &Change) -> String {
     };
     match (shown(old), shown(new)) {
         (None, None) => {}
+        // What differs is not shown: the digest beside it.
+        (Some(old), Some(new)) if old == new => {}
         (Some(old), Some(new)) => {
             let _infallible = write!(line, " {old} → {new}");
         }

@@ -123,6 +123,8 @@ impl Loop {
         while !*stop.borrow() {
             let wake = self.wake.clone();
             let started = Instant::now();
+            // What could not be looked at is looked at again.
+            let mut files_missed = false;
             let sleep = match self.look(files_due).await {
                 Ok(next) => {
                     metrics::histogram!("microblot_tick_duration_seconds")
@@ -138,6 +140,7 @@ impl Loop {
                         health.store_problem = Some(problem.clone());
                     });
                     self.estate.forget_everything();
+                    files_missed = files_due;
                     pause = (pause * 2).min(SLOW_TICK);
                     pause
                 }
@@ -160,6 +163,7 @@ impl Loop {
                 }
                 _ = stop.changed() => false,
             };
+            files_due |= files_missed;
             files_due |= self
                 .read_at
                 .is_none_or(|read_at| read_at.elapsed() > SLOW_READ);

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -21,6 +23,9 @@ struct Readiness {
     sites_toml: Option<String>,
 }
 
+/// A database that takes longer is away: whoever asks gives up soon as well.
+const PING: Duration = Duration::from_secs(2);
+
 /// The process runs.
 pub(super) async fn alive() -> &'static str {
     "ok\n"
@@ -28,17 +33,18 @@ pub(super) async fn alive() -> &'static str {
 
 /// The database answers and the loop looks: 200, otherwise 503. The body says more.
 pub(super) async fn ready(State(web): State<Web>) -> impl IntoResponse {
-    let database = web.reader.ping().await;
+    let database = match tokio::time::timeout(PING, web.reader.ping()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(crate::chain(&error)),
+        Err(_elapsed) => Err(format!("the database did not answer in {PING:?}")),
+    };
     let health = web.health.borrow().clone();
     let ready = database.is_ok() && health.looked;
     let readiness = Readiness {
         ready,
         database: database.is_ok(),
         looked: health.looked,
-        problem: database
-            .err()
-            .map(|error| crate::chain(&error))
-            .or(health.store_problem),
+        problem: database.err().or(health.store_problem),
         sites_toml: health.config_problem,
     };
     let status = if ready {

@@ -12,5 +12,7 @@ mod support;
 mod database;
 #[path = "faults/kills.rs"]
 mod kills;
+#[path = "faults/replicas.rs"]
+mod replicas;
 #[path = "faults/world.rs"]
 mod world;

@@ -138,12 +138,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn run(self) -> Result<ExitCode, Failure> {
+    async fn run(mut self) -> Result<ExitCode, Failure> {
         let mut estate = Estate::default();
         estate.refresh(&self.store).await?;
-        estate.keep_files(&self.gathered.parts);
-        self.expect(&mut estate).await?;
         self.publish(&mut estate).await?;
+        estate.keep_files(&self.gathered.parts);
         look(&mut estate, &self.store).await?;
         select(&mut estate, &self.options.sites)?;
         if self.options.force {
@@ -194,7 +193,7 @@ impl Run<'_> {
     }
 
     /// Refuses when the plan is no longer the one that was shown.
-    async fn expect(&self, estate: &mut Estate) -> Result<(), Failure> {
+    async fn expect(&self, estate: &Estate) -> Result<(), Failure> {
         let Some(expected) = &self.options.expect else {
             return Ok(());
         };
@@ -220,8 +219,9 @@ impl Run<'_> {
         )))
     }
 
-    async fn publish(&self, estate: &mut Estate) -> Result<(), Failure> {
+    async fn publish(&mut self, estate: &mut Estate) -> Result<(), Failure> {
         for _ in 0..5 {
+            self.expect(estate).await?;
             let Some(publication) =
                 publish::difference(estate, &self.gathered, self.options.force)?
             else {
@@ -232,7 +232,9 @@ impl Run<'_> {
             let by = self.context.actor();
             match self.store.publish(&publication, &rows, &by).await {
                 Err(StoreError::Raced) => {
+                    // Somebody may have published something newer than what was read here.
                     estate.refresh(&self.store).await?;
+                    self.gathered = self.context.workspace().gather().await?;
                 }
                 other => return other.map(|_number| ()).map_err(Failure::from),
             }

@@ -86,6 +86,15 @@ enum Contact {
     Regained(Instant),
 }
 
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(patience, work)
+        .await
+        .unwrap_or(Err(StoreError::Silent))
+}
+
 impl Loop {
     /// A loop that has not looked yet.
     pub fn new(
@@ -184,11 +193,16 @@ impl Loop {
 
     /// One look. Answers how long to sleep if nothing happens.
     async fn look(&mut self, files_due: bool) -> Result<Duration, StoreError> {
-        let gathered = if files_due { self.gather().await } else { None };
         let patience = self.patience;
-        let Tick { plan, claimed } = timeout(patience, self.act(gathered))
-            .await
-            .unwrap_or(Err(StoreError::Silent))?;
+        let gathered = if files_due {
+            // In this order: whoever publishes from here on has read the files later than this
+            // replica will have, and wins.
+            within(patience, self.refresh()).await?;
+            self.gather().await
+        } else {
+            None
+        };
+        let Tick { plan, claimed } = within(patience, self.act(gathered)).await?;
         self.call_for_attention(&plan);
         let until_next = [plan.next_look(), self.estate.next_post_at]
             .into_iter()
@@ -278,8 +292,9 @@ impl Loop {
                 "this sites.toml was published before (generation {number}) and replaced since; \
                  the newer one stays in force. `microblot reconcile` publishes this one all the same"
             );
-        } else {
-            self.publish(gathered).await?;
+        } else if !self.publish(gathered).await? {
+            self.files_changed.notify_one();
+            return Ok(());
         }
         self.started_with_it = false;
         self.seen = Some(digest);
@@ -287,42 +302,48 @@ impl Loop {
         Ok(())
     }
 
-    async fn publish(&mut self, gathered: &Gathered) -> Result<(), StoreError> {
-        // A few tries: other replicas that see the same new file publish it at the same moment.
-        for _ in 0..5 {
-            self.estate.refresh(&self.store).await?;
-            let publication = match publish::difference(&self.estate, gathered, false) {
-                Ok(Some(publication)) => publication,
-                Ok(None) => {
-                    self.health
-                        .send_modify(|health| health.config_problem = None);
-                    return Ok(());
-                }
-                Err(refused) => {
-                    self.refuse(&refused);
-                    return Ok(());
-                }
-            };
-            let rows = gathered.part_rows(&publication);
-            match self
-                .store
-                .publish(&publication, &rows, &Actor::the_file())
-                .await
-            {
-                Ok(number) => {
-                    info!(
-                        generation = number,
-                        "published sites.toml: {}", publication.summary
-                    );
-                    self.health
-                        .send_modify(|health| health.config_problem = None);
-                    return Ok(());
-                }
-                Err(StoreError::Raced) => {}
-                Err(error) => return Err(error),
-            }
+    async fn refresh(&mut self) -> Result<(), StoreError> {
+        let fresh = self.estate.refresh(&self.store).await?;
+        if !fresh.is_empty() {
+            self.store.keep_posts_digests(&fresh).await?;
         }
-        Err(StoreError::Raced)
+        Ok(())
+    }
+
+    /// Answers whether these files are dealt with; otherwise they have to be read again.
+    async fn publish(&mut self, gathered: &Gathered) -> Result<bool, StoreError> {
+        let publication = match publish::difference(&self.estate, gathered, false) {
+            Ok(Some(publication)) => publication,
+            Ok(None) => {
+                self.health
+                    .send_modify(|health| health.config_problem = None);
+                return Ok(true);
+            }
+            Err(refused) => {
+                self.refuse(&refused);
+                return Ok(true);
+            }
+        };
+        let rows = gathered.part_rows(&publication);
+        let published = self
+            .store
+            .publish(&publication, &rows, &Actor::the_file())
+            .await;
+        match published {
+            Ok(number) => {
+                info!(
+                    generation = number,
+                    "published sites.toml: {}", publication.summary
+                );
+                self.health
+                    .send_modify(|health| health.config_problem = None);
+                Ok(true)
+            }
+            // Other replicas that see the same new file publish it at the same moment; or they have
+            // seen a newer one, which must not be replaced by what was read before it.
+            Err(StoreError::Raced) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn complain(&self, problem: &Problem) {

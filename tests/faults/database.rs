@@ -45,7 +45,7 @@ fn a_dead_replica_is_taken_over_in_fifteen_seconds() {
 /// A change of each kind: a post, and a file.
 fn change(world: &World, beside: &Beside, name: &SiteName, text: &str) {
     beside.new_post(name, text, text).unwrap();
-    world.estate.write(format!("content/{name}/page.md"), text);
+    world.write_page(name, text);
 }
 
 /// Everything is built, soon, and nothing was fired twice.
@@ -91,10 +91,7 @@ fn a_database_that_stops_and_starts_again_stops_nothing() {
         let problem = wait_until_ready(replica, 503, Duration::from_secs(15));
         assert_eq!(problem["database"], false, "{problem:#}");
     }
-    world.estate.write(
-        format!("content/{}/page.md", world.names[1]),
-        "while it was away",
-    );
+    world.write_page(&world.names[1], "while it was away");
     until("a lease is over", LONG, || {
         (gone.elapsed() > Duration::from_secs(12)).then_some(())
     });

@@ -139,7 +139,7 @@ fn write(world: &World, beside: &Beside, seed: u64, stop: &AtomicBool) -> Acknow
         match random.random_range(0..4) {
             0 => {
                 told.changed.insert(name.clone(), Instant::now());
-                world.estate.write(format!("content/{name}/page.md"), &text);
+                world.write_page(name, &text);
                 told.files.insert(name.clone(), text);
             }
             1 if !ids.is_empty() => {

@@ -78,6 +78,15 @@ impl World {
         }
     }
 
+    /// Edits a file of a site as good editors do: nobody ever reads half of it.
+    pub fn write_page(&self, name: &SiteName, text: &str) {
+        let temporary = format!("{name}.tmp");
+        self.estate.write(&temporary, text);
+        let folder = self.estate.path();
+        let page = folder.join(format!("content/{name}/page.md"));
+        std::fs::rename(folder.join(temporary), page).unwrap();
+    }
+
     /// The address of the database.
     pub fn url(&self) -> String {
         match &self.database {

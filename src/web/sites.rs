@@ -1,6 +1,6 @@
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tower_http::services::ServeDir;
 
@@ -45,7 +45,17 @@ async fn serve(web: &Web, name: &str, path: &str, request: Request) -> Response 
         return StatusCode::BAD_REQUEST.into_response();
     };
     match ServeDir::new(out).try_call(inner).await {
-        Ok(response) => response.map(Body::new).into_response(),
+        Ok(response) => {
+            let mut response = response.map(Body::new);
+            // Written from the folder's own root, which is not the server's.
+            if let Some(location) = response.headers().get(header::LOCATION)
+                && let Ok(location) = location.to_str()
+                && let Ok(location) = format!("/sites/{name}{location}").parse()
+            {
+                response.headers_mut().insert(header::LOCATION, location);
+            }
+            response
+        }
         Err(_unreadable) => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -67,6 +67,8 @@ pub struct Loop {
     health: watch::Sender<Health>,
     estate: Estate,
     seen: Option<Digest>,
+    // The file that is there is the one that was there at the start, not somebody's edit.
+    started_with_it: bool,
     read_at: Option<Instant>,
     counted_at: Option<Instant>,
     needy: BTreeSet<SiteName>,
@@ -105,6 +107,7 @@ impl Loop {
             health,
             estate: Estate::default(),
             seen: None,
+            started_with_it: true,
             read_at: None,
             counted_at: None,
             needy: BTreeSet::new(),
@@ -242,6 +245,7 @@ impl Loop {
             Ok(gathered) => gathered,
             Err(problem) => {
                 self.complain(&problem);
+                self.started_with_it = false;
                 self.read_at = Some(Instant::now());
                 return None;
             }
@@ -267,7 +271,7 @@ impl Loop {
             self.read_at = Some(Instant::now());
             return Ok(());
         }
-        if self.seen.is_none()
+        if self.started_with_it
             && let Some(number) = self.store.was_replaced(&digest).await?
         {
             warn!(
@@ -277,6 +281,7 @@ impl Loop {
         } else {
             self.publish(gathered).await?;
         }
+        self.started_with_it = false;
         self.seen = Some(digest);
         self.read_at = Some(Instant::now());
         Ok(())
@@ -321,7 +326,7 @@ impl Loop {
     }
 
     fn complain(&self, problem: &Problem) {
-        let text = problem.to_string();
+        let text = crate::chain(problem);
         if self.health.borrow().config_problem.as_ref() != Some(&text) {
             error!("sites.toml cannot be used, the last good one stays in force:\n{text}");
         }

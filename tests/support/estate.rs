@@ -44,6 +44,14 @@ impl Estate {
         }
     }
 
+    /// Another empty folder with the same environment: a second replica.
+    pub fn twin(&self) -> Self {
+        Self {
+            environment: self.environment.clone(),
+            ..Self::new()
+        }
+    }
+
     /// The folder that the program runs in.
     pub fn path(&self) -> PathBuf {
         self.root.path().join("sites")

@@ -11,6 +11,7 @@ pub mod chaos;
 pub mod estate;
 pub mod guard;
 pub mod hooks;
+pub mod http;
 pub mod ports;
 pub mod postgres;
 pub mod world;

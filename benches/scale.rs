@@ -126,13 +126,12 @@ async fn prepare(sites: usize, posts: usize) -> (TempDir, Duration) {
 }
 
 fn plan(root: &Path, sites: usize) -> (Duration, u64) {
-    let wanted =
-        format!("Plan: 0 to build, 0 waiting, 0 need attention, 0 to forget, {sites} unchanged.");
+    let wanted = format!(" {sites} unchanged.");
     let runs: Vec<Run> = (0..RUNS)
         .map(|_| estate::run(estate::microblot(root, &["reconcile", "--plan"])))
         .collect();
     for run in &runs {
-        assert_eq!(run.stdout.lines().last(), Some(wanted.as_str()));
+        assert!(run.stdout.trim_end().ends_with(&wanted), "{}", run.stdout);
     }
     let memory = runs.iter().map(|run| run.memory).max();
     let times = runs.iter().map(|run| run.time).collect();

@@ -9,11 +9,29 @@ use std::path::PathBuf;
 
 use reqwest::Client;
 
-use crate::engine::explain::Member;
-use crate::model::{BuildId, BuilderSpec, ContentHash, Manifest, Millis, Outcome, SiteName, Spec};
+use crate::model::{
+    BuildId, BuilderSpec, ContentHash, Digest, Manifest, Millis, Outcome, SiteName, Spec,
+};
 use crate::store::Reader;
 
 pub use trigger::{TriggerBody, TriggerError};
+
+/// Another site that an aggregate shows.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its id in the store.
+    pub id: String,
+    /// Whether it is the very site that shows it.
+    pub is_self: bool,
+    /// What people call it.
+    pub title: String,
+    /// Where it is published.
+    pub url: String,
+    /// The globs of its files.
+    pub globs: Vec<String>,
+    /// The digest of its own posts.
+    pub posts: Digest,
+}
 
 /// One build to start: what was claimed, and everything it is built from.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use tracing::{Instrument, debug, error, info, warn};
 
 use super::estate::Estate;
 use super::explain;
-use crate::builders::{Builders, Job};
+use crate::builders::{Builders, Job, Member};
 use crate::model::{
     BuildId, BuildState, BuilderKind, Cause, ContentHash, Decision, Digest, HolderId, Manifest,
     Outcome, Plan, SiteName, SitePlan, Trigger,
@@ -257,7 +257,7 @@ struct Prepared {
     reason: String,
     clear_cache: bool,
     manifest: Manifest,
-    members: Vec<explain::Member>,
+    members: Vec<Member>,
 }
 
 async fn fire(shared: &Shared, claim: &Claim, job: &Prepared) -> Outcome {

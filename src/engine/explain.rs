@@ -2,28 +2,12 @@ use std::collections::BTreeMap;
 
 use super::dispatch;
 use super::estate::{Details, Estate, empty_posts};
+use crate::builders::Member;
 use crate::model::{
     Decision, Digest, Input, Manifest, Part, Plan, PostsFrom, SiteName, SitePlan, Spec,
 };
 use crate::plan::show::{Explanation, explain};
 use crate::store::{PartRow, Reader, StoreError};
-
-/// Another site that an aggregate shows.
-#[derive(Clone, Debug)]
-pub struct Member {
-    /// Its id in the store.
-    pub id: String,
-    /// Whether it is the very site that shows it.
-    pub is_self: bool,
-    /// What people call it.
-    pub title: String,
-    /// Where it is published.
-    pub url: String,
-    /// The globs of its files.
-    pub globs: Vec<String>,
-    /// The digest of its own posts.
-    pub posts: Digest,
-}
 
 /// The members of a site that shows the posts of others, in the order of their names.
 pub fn members(estate: &Estate, name: &SiteName, spec: &Spec) -> Vec<Member> {

@@ -1,7 +1,7 @@
 -- Desired and observed state, content by hash, builds. Times are milliseconds since the epoch; ids
--- and hashes are text made by the program. `seq` is the id of the transaction that wrote the row: a reader that remembers the
--- oldest one still running when it last read misses nothing, in whatever order they commit.
-
+-- and hashes are text made by the program. `seq` is the id of the transaction that wrote the row: a
+-- reader that remembers the oldest one still running when it last read misses nothing, in whatever
+-- order they commit.
 
 -- Published versions of the file half of the desired state.
 CREATE TABLE generation (
@@ -100,7 +100,19 @@ CREATE TABLE manifest (
     files    TEXT NOT NULL,
     revision TEXT NOT NULL
 );
-CREATE TABLE part (digest TEXT PRIMARY KEY, input TEXT NOT NULL, content TEXT NOT NULL);
+CREATE TABLE part (
+    digest       TEXT PRIMARY KEY,
+    input        TEXT NOT NULL,
+    content      TEXT NOT NULL,
+    -- When a clean-up found that nobody needs it; removed by a later one that finds the same.
+    unused_since BIGINT
+);
+-- The posts of its members that an aggregate's posts part shows: needed as long as that part is.
+CREATE TABLE part_member (
+    part   TEXT NOT NULL,
+    member TEXT NOT NULL,
+    PRIMARY KEY (part, member)
+);
 
 CREATE TABLE post (
     id         TEXT    PRIMARY KEY,

@@ -102,7 +102,19 @@ CREATE TABLE manifest (
     files    TEXT NOT NULL,
     revision TEXT NOT NULL
 ) STRICT;
-CREATE TABLE part (digest TEXT PRIMARY KEY, input TEXT NOT NULL, content TEXT NOT NULL) STRICT;
+CREATE TABLE part (
+    digest       TEXT PRIMARY KEY,
+    input        TEXT NOT NULL,
+    content      TEXT NOT NULL,
+    -- When a clean-up found that nobody needs it; removed by a later one that finds the same.
+    unused_since INTEGER
+) STRICT;
+-- The posts of its members that an aggregate's posts part shows: needed as long as that part is.
+CREATE TABLE part_member (
+    part   TEXT NOT NULL,
+    member TEXT NOT NULL,
+    PRIMARY KEY (part, member)
+) STRICT;
 
 CREATE TABLE post (
     id         TEXT    PRIMARY KEY,

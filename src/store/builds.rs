@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::content::{self, PartRow};
-use super::db::{Stamp, Tx, each, pool, tx};
+use super::db::{Dialect, Stamp, Tx, each, pool, tx};
 use super::error::StoreError;
 use super::estate::{account, parsed};
 use super::{Reader, Store, new_id};
@@ -22,7 +22,8 @@ pub struct ClaimRequest {
     pub site: String,
     /// Its name.
     pub name: SiteName,
-    /// The fence that the decision was made under: a claim since then makes this one void.
+    /// The fence that the decision was made under: what raised it since then (a claim, a pause, an
+    /// adoption, the end of the site) makes the decision void.
     pub fence: i64,
     /// What it is built from.
     pub fingerprint: Fingerprint,
@@ -34,7 +35,7 @@ pub struct ClaimRequest {
     pub reason: String,
     /// The request that it answers.
     pub request: Option<Rebuild>,
-    /// The build whose place it takes.
+    /// The build whose place it takes. If that has ended by itself, the decision is void.
     pub replaces: Option<BuildId>,
     /// Without news for this long it is lost.
     pub timeout: Duration,
@@ -93,10 +94,16 @@ pub struct BuildRow {
 }
 
 #[derive(Serialize)]
+struct Decided<'a> {
+    site: &'a str,
+    seen: i64,
+}
+
+#[derive(Serialize)]
 struct NewBuild<'a> {
     id: String,
     site: &'a str,
-    seen: i64,
+    fence: i64,
     hash: String,
     builder: &'static str,
     hosted: bool,
@@ -110,13 +117,10 @@ struct Keyed<'a> {
     id: &'a str,
 }
 
-/// All claims of hosted builds go through this lock of PostgreSQL, so that limits hold over all
-/// replicas. It is held for one transaction of a few statements; SQLite has one writer anyway.
-const CLAIM_LOCK: i64 = 0x6d69_6372_6f62_6c6f;
-
 impl Store {
     /// Claims as many of the requested builds as the account's limits allow, in order. What is not
-    /// among the answers was claimed by somebody else, or has to wait: the next plan says which.
+    /// among the answers was decided on a state that is no more, or has to wait: the next plan
+    /// says which.
     ///
     /// One transaction for all of them; committed before anything leaves the process.
     ///
@@ -131,16 +135,14 @@ impl Store {
         limits: &Limits,
         budget: Option<Budget>,
     ) -> Result<Vec<Claim>, StoreError> {
-        let mut tx = self.write.begin().await?;
-        let stamp = tx.stamp().await?;
-        if let Tx::Postgres(conn) = &mut tx {
-            sqlx::query("SELECT pg_advisory_xact_lock($1)")
-                .bind(CLAIM_LOCK)
-                .execute(&mut **conn)
-                .await?;
+        if requests.is_empty() {
+            return Ok(Vec::new());
         }
+        let mut tx = self.write.begin_alone().await?;
+        let stamp = tx.stamp().await?;
         let now = tx.now().await?;
-        replace(&mut tx, stamp, requests, now).await?;
+        let replaced = replace(&mut tx, stamp, requests, now).await?;
+        let standing = standing(&mut tx, requests).await?;
 
         let account = account(&mut tx, now).await?;
         let mut room = (limits.builds_in_flight.saturating_sub(account.in_flight)).min(
@@ -157,6 +159,11 @@ impl Store {
         }
         let allowed: Vec<&ClaimRequest> = requests
             .iter()
+            .filter(|request| standing.contains(&request.site))
+            .filter(|request| match &request.replaces {
+                Some(build) => replaced.contains(build.as_str()),
+                None => true,
+            })
             .filter(|request| {
                 let fits = !request.builder.is_hosted() || room > 0;
                 if fits && request.builder.is_hosted() {
@@ -225,7 +232,10 @@ impl Store {
     ///
     /// [`StoreError`] when the database cannot be written.
     pub async fn record(&self, outcomes: &[(Claim, Outcome)]) -> Result<Vec<Recorded>, StoreError> {
-        let mut tx = self.write.begin().await?;
+        if outcomes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
         let recorded = super::record::record(&mut tx, stamp, now, outcomes).await?;
@@ -248,33 +258,40 @@ impl Store {
             .collect();
         let mut tx = self.write.begin().await?;
         let now = tx.now().await?;
-        let sql = each!(
-            tx.dialect(),
-            "UPDATE build SET lease_until = $2 \
-             WHERE ended_at IS NULL AND state = 'claimed' \
-             AND id IN (SELECT e.value->>'id' FROM ",
-            "($1) AS e)"
-        );
-        tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&builds)).bind(now.plus(lease).0).execute(conn).await.map(|_| ())?);
+        // A heartbeat waits for nobody: a row that is locked is being recorded, or taken over.
+        let sql = match tx.dialect() {
+            Dialect::Sqlite => {
+                "UPDATE build SET lease_until = $2 WHERE ended_at IS NULL AND state = 'claimed' \
+                 AND id IN (SELECT e.value->>'id' FROM json_each($1) AS e)"
+            }
+            Dialect::Postgres => {
+                "UPDATE build SET lease_until = $2 WHERE id IN (SELECT id FROM build \
+                 WHERE ended_at IS NULL AND state = 'claimed' \
+                 AND id IN (SELECT e.value->>'id' FROM jsonb_array_elements($1) AS e) \
+                 FOR UPDATE SKIP LOCKED)"
+            }
+        };
+        tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&builds)).bind(now.plus(lease).0)
+            .execute(conn).await.map(|_| ())?);
         tx.commit_silently().await
     }
 }
 
 /// Ends the builds whose place is taken: of a dead holder, or of unknown outcome. Whether they
-/// reached the site is not known.
+/// reached the site is not known. Answers which they were.
 async fn replace(
     tx: &mut Tx,
     stamp: Stamp,
     requests: &[ClaimRequest],
     now: Millis,
-) -> Result<(), StoreError> {
-    let replaced: Vec<Keyed<'_>> = requests
+) -> Result<BTreeSet<String>, StoreError> {
+    let wanted: Vec<Keyed<'_>> = requests
         .iter()
         .filter_map(|request| request.replaces.as_ref())
         .map(|build| Keyed { id: build.as_str() })
         .collect();
-    if replaced.is_empty() {
-        return Ok(());
+    if wanted.is_empty() {
+        return Ok(BTreeSet::new());
     }
     let sql = each!(
         tx.dialect(),
@@ -282,22 +299,45 @@ async fn replace(
          state = CASE WHEN state = 'unknown' AND deadline > $2 THEN 'superseded' ELSE 'lost' END \
          WHERE ended_at IS NULL AND (state = 'unknown' OR lease_until <= $2) \
          AND id IN (SELECT e.value->>'id' FROM ",
-        "($1) AS e) RETURNING site"
+        "($1) AS e) RETURNING id, site"
     );
-    let sites: Vec<String> = tx!(&mut *tx, conn => sqlx::query_scalar(sql)
-        .bind(Json(&replaced)).bind(now.0).fetch_all(conn).await?);
-    let sites: Vec<Keyed<'_>> = sites.iter().map(|id| Keyed { id }).collect();
+    let replaced: Vec<(String, String)> = tx!(&mut *tx, conn => sqlx::query_as(sql)
+        .bind(Json(&wanted)).bind(now.0).fetch_all(conn).await?);
+    let sites: Vec<Keyed<'_>> = replaced.iter().map(|(_, id)| Keyed { id }).collect();
     let sql = each!(
         tx.dialect(),
         "UPDATE observed SET uncertain = TRUE, seq = $2 WHERE site IN (SELECT e.value->>'id' FROM ",
         "($1) AS e)"
     );
     tx!(tx, conn => sqlx::query(sql).bind(Json(&sites)).bind(stamp.0).execute(conn).await.map(|_| ())?);
-    Ok(())
+    Ok(replaced.into_iter().map(|(build, _)| build).collect())
 }
 
-/// The unique index makes the one winner; the fence refuses decisions that somebody else has
-/// carried out already.
+/// The sites (by id) of decisions that still stand: nothing has raised the fence since then, and
+/// nothing is in flight. Their rows are locked: whatever raises a fence from here on, a pause say,
+/// is confirmed after this claim.
+async fn standing(tx: &mut Tx, requests: &[ClaimRequest]) -> Result<BTreeSet<String>, StoreError> {
+    let decided: Vec<Decided<'_>> = requests
+        .iter()
+        .map(|request| Decided {
+            site: &request.site,
+            seen: request.fence,
+        })
+        .collect();
+    let sql = each!(
+        tx.dialect(),
+        "SELECT o.site FROM ",
+        "($1) AS e JOIN observed o ON o.site = e.value->>'site' \
+         AND o.fence = CAST(e.value->>'seen' AS BIGINT) WHERE NOT EXISTS \
+         (SELECT 1 FROM build b WHERE b.site = o.site AND b.ended_at IS NULL)",
+        lock: " FOR UPDATE OF o"
+    );
+    let sites: Vec<String> =
+        tx!(tx, conn => sqlx::query_scalar(sql).bind(Json(&decided)).fetch_all(conn).await?);
+    Ok(sites.into_iter().collect())
+}
+
+/// Whatever was checked before: the unique index makes the one winner.
 async fn insert(
     tx: &mut Tx,
     requests: &[&ClaimRequest],
@@ -310,7 +350,7 @@ async fn insert(
         .map(|request| NewBuild {
             id: new_id(),
             site: &request.site,
-            seen: request.fence,
+            fence: request.fence + 1,
             hash: request.fingerprint.hash().to_string(),
             builder: request.builder.as_str(),
             hosted: request.builder.is_hosted(),
@@ -326,12 +366,11 @@ async fn insert(
         tx.dialect(),
         "INSERT INTO build (id, site, content_hash, fence, builder, hosted, reason, request, \
          state, holder, claimed_at, lease_until, deadline) \
-         SELECT e.value->>'id', o.site, e.value->>'hash', o.fence + 1, e.value->>'builder', \
+         SELECT e.value->>'id', e.value->>'site', e.value->>'hash', \
+         CAST(e.value->>'fence' AS BIGINT), e.value->>'builder', \
          CAST(e.value->>'hosted' AS BOOLEAN), e.value->>'reason', e.value->>'request', \
          'claimed', $2, $3, $4, CAST(e.value->>'deadline' AS BIGINT) FROM ",
-        "($1) AS e JOIN observed o ON o.site = e.value->>'site' \
-         AND o.fence = CAST(e.value->>'seen' AS BIGINT) \
-         WHERE true ON CONFLICT DO NOTHING RETURNING id, site, fence"
+        "($1) AS e WHERE true ON CONFLICT DO NOTHING RETURNING id, site, fence"
     );
     let rows: Vec<(String, String, i64)> = tx!(tx, conn => sqlx::query_as(sql)
         .bind(Json(&rows)).bind(holder.as_str()).bind(now.0).bind(lease_until.0)
@@ -346,7 +385,7 @@ async fn insert(
         .collect())
 }
 
-/// Counts hosted builds of the month; takes them back when nothing was started.
+/// Counts hosted builds in the month of `at`; takes them back when nothing was started.
 pub(super) async fn spend(tx: &mut Tx, at: Millis, deploys: i64) -> Result<(), StoreError> {
     if deploys != 0 {
         tx!(tx, conn => sqlx::query(

@@ -28,6 +28,8 @@ pub struct PartRow {
     digest: String,
     input: &'static str,
     content: String,
+    #[serde(skip)]
+    members: Vec<Digest>,
 }
 
 impl PartRow {
@@ -37,8 +39,30 @@ impl PartRow {
             digest: part.digest(input).to_string(),
             input: input.as_str(),
             content: part.as_text().to_owned(),
+            members: match input {
+                Input::Posts => part.items().flat_map(|(_, line)| members(line)).collect(),
+                Input::Spec | Input::Files | Input::Revision => Vec::new(),
+            },
         }
     }
+}
+
+/// The digests of other parts that a line of a posts part mentions. The line of a post mentions
+/// none: it begins with the digest of the post's revision, and ends with its title. In any other
+/// line every word that is a digest counts: a part that is kept in vain does no harm.
+fn members(line: &str) -> impl Iterator<Item = Digest> {
+    let is_post = line
+        .split_once(' ')
+        .is_some_and(|(digest, title)| digest.parse::<Digest>().is_ok() && title.starts_with('"'));
+    line.split(' ')
+        .filter(move |_| !is_post)
+        .filter_map(|word| word.parse().ok())
+}
+
+#[derive(Serialize)]
+struct Member<'a> {
+    part: &'a str,
+    member: String,
 }
 
 #[derive(Serialize)]
@@ -269,7 +293,10 @@ impl Store {
                 digest: digest.to_string(),
             })
             .collect();
-        let mut tx = self.write.begin().await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let sql = each!(
             tx.dialect(),
@@ -296,7 +323,25 @@ pub(super) async fn keep(
              SELECT e.value->>'digest', e.value->>'input', e.value->>'content' FROM ",
             "($1) AS e WHERE true ON CONFLICT (digest) DO NOTHING"
         );
-        tx!(tx, conn => sqlx::query(sql).bind(Json(parts)).execute(conn).await.map(|_| ())?);
+        tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(parts)).execute(conn).await.map(|_| ())?);
+    }
+    let members: Vec<Member<'_>> = parts
+        .iter()
+        .flat_map(|part| {
+            part.members.iter().map(|member| Member {
+                part: &part.digest,
+                member: member.to_string(),
+            })
+        })
+        .collect();
+    if !members.is_empty() {
+        let sql = each!(
+            tx.dialect(),
+            "INSERT INTO part_member (part, member) \
+             SELECT e.value->>'part', e.value->>'member' FROM ",
+            "($1) AS e WHERE true ON CONFLICT DO NOTHING"
+        );
+        tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(members)).execute(conn).await.map(|_| ())?);
     }
     if manifests.is_empty() {
         return Ok(());
@@ -343,4 +388,25 @@ fn wrapped(digests: &[Digest]) -> Vec<Wrapped> {
             d: digest.to_string(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_aggregate_mentions_its_members() {
+        let digest = Digest::of_bytes(b"a");
+        let fake = "0".repeat(64);
+        for (line, expected) in [
+            (format!("{digest} \"Hello {fake} \""), vec![]),
+            (format!("\"The site\" {digest}"), vec![digest]),
+            (format!("\"The site\" {digest} [\"a/**\"]"), vec![digest]),
+            (format!("\"A {digest} \" {digest}"), vec![digest, digest]),
+            (digest.to_string(), vec![digest]),
+            ("\"The site\"".to_owned(), vec![]),
+        ] {
+            assert_eq!(members(&line).collect::<Vec<_>>(), expected, "{line}");
+        }
+    }
 }

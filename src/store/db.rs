@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Executor as _, Postgres, Sqlite, Transaction};
+use sqlx::{Connection as _, Executor as _, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use super::error::StoreError;
 use crate::model::Millis;
@@ -37,13 +37,14 @@ macro_rules! tx {
     };
 }
 
-/// SQL with the one function whose name differs: the rows of a JSON array.
+/// SQL with the one function whose name differs: the rows of a JSON array. What locks rows comes
+/// last, and only for PostgreSQL: SQLite has one writer at a time.
 macro_rules! each {
-    ($dialect:expr, $before:literal, $after:literal) => {
+    ($dialect:expr, $before:literal, $after:literal $(, lock: $lock:literal)?) => {
         match $dialect {
             $crate::store::db::Dialect::Sqlite => concat!($before, "json_each", $after),
             $crate::store::db::Dialect::Postgres => {
-                concat!($before, "jsonb_array_elements", $after)
+                concat!($before, "jsonb_array_elements", $after $(, $lock)?)
             }
         }
     };
@@ -143,6 +144,8 @@ const ACQUIRE: Duration = Duration::from_secs(10);
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
 /// A connection that was used so recently is believed to work: asking costs a round trip.
 const FRESH: Duration = Duration::from_secs(1);
+/// The lock of PostgreSQL that [`Pool::begin_alone`] takes.
+const ALONE: i64 = 0x6d69_6372_6f62_6c6f;
 /// The channel on which PostgreSQL says that something changed.
 pub(super) const CHANNEL: &str = "microblot";
 
@@ -176,6 +179,9 @@ impl Pool {
     pub(super) async fn read_write(address: &Address) -> Result<(Self, Self), StoreError> {
         match address {
             Address::Sqlite(path) => {
+                // SQLite has no lock for this: processes that start on one new file would all
+                // switch it to WAL and create the same tables.
+                let _lock = lock_beside(path.clone()).await?;
                 let options = sqlite_options(path)
                     .create_if_missing(true)
                     .journal_mode(SqliteJournalMode::Wal)
@@ -183,22 +189,23 @@ impl Pool {
                 let write = SqlitePoolOptions::new()
                     .max_connections(1)
                     .acquire_timeout(ACQUIRE)
+                    .after_release(|conn, _| Box::pin(is_reusable(conn)))
                     .connect_with(options)
                     .await?;
-                let write = Self::Sqlite(write);
-                write.migrate(Some(path)).await?;
+                sqlx::migrate!("./migrations/sqlite").run(&write).await?;
                 let read = SqlitePoolOptions::new()
                     .max_connections(4)
                     .acquire_timeout(ACQUIRE)
                     .connect_lazy_with(sqlite_options(path).read_only(true));
-                Ok((Self::Sqlite(read), write))
+                Ok((Self::Sqlite(read), Self::Sqlite(write)))
             }
             Address::Postgres(url) => {
                 let pool = postgres_pool(10)
                     .connect_with(postgres_options(url)?)
                     .await?;
+                sqlx::migrate!("./migrations/postgres").run(&pool).await?;
+                adopt_foreign_stamps(&pool).await?;
                 let pool = Self::Postgres(pool);
-                pool.migrate(None).await?;
                 Ok((pool.clone(), pool))
             }
         }
@@ -211,13 +218,33 @@ impl Pool {
         }
     }
 
-    /// Begins a transaction that writes. SQLite takes its write lock at once: a transaction that
-    /// reads first and asks for it later fails instead of waiting.
+    /// Begins a transaction that writes what belongs to one site. SQLite takes its write lock at
+    /// once: a transaction that reads first and asks for it later fails instead of waiting.
+    ///
+    /// Rows are written in the order post, build, observed, site, in every transaction: PostgreSQL
+    /// ends one of two that wait for each other.
     pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Sqlite(pool) => Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
+    }
+
+    /// Begins a transaction that writes what belongs to many sites: one at a time, over all
+    /// replicas. Two of them would meet the same rows in different orders; and limits that are
+    /// read, compared and used up are of the whole account.
+    ///
+    /// On PostgreSQL these wait for each other only, not for [`Pool::begin`]: people's commands go
+    /// on beside the publication of a large estate.
+    pub(super) async fn begin_alone(&self) -> Result<Tx, StoreError> {
+        let mut tx = self.begin().await?;
+        if let Tx::Postgres(conn) = &mut tx {
+            sqlx::query("SELECT pg_advisory_xact_lock($1)")
+                .bind(ALONE)
+                .execute(&mut **conn)
+                .await?;
+        }
+        Ok(tx)
     }
 
     /// Begins a transaction that reads one state of the whole database.
@@ -229,17 +256,6 @@ impl Pool {
                     .await?,
             ),
         })
-    }
-
-    /// PostgreSQL locks by itself. SQLite does not: processes that start on one new file would
-    /// all create the same tables, so a lock file beside it lets one go first.
-    async fn migrate(&self, path: Option<&Path>) -> Result<(), StoreError> {
-        let _lock = path.map(lock_beside).transpose()?;
-        match self {
-            Self::Sqlite(pool) => sqlx::migrate!("./migrations/sqlite").run(pool).await?,
-            Self::Postgres(pool) => sqlx::migrate!("./migrations/postgres").run(pool).await?,
-        }
-        Ok(())
     }
 
     pub(super) async fn close(&self) {
@@ -338,6 +354,14 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
 }
 
+/// SQLite rolls back by itself when the disk is full or fails; the driver does not notice, and
+/// refuses every later transaction of that connection.
+async fn is_reusable(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Answered after everything that waits to be done on this connection.
+    conn.ping().await?;
+    Ok(!conn.is_in_transaction())
+}
+
 fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
     PgConnectOptions::from_str(url)
         .map(|options| options.application_name("microblot"))
@@ -371,14 +395,39 @@ async fn is_alive(conn: &mut PgConnection) -> bool {
     matches!(tokio::time::timeout(ANSWER, conn.ping()).await, Ok(Ok(())))
 }
 
-fn lock_beside(path: &Path) -> Result<std::fs::File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-lock");
-    let file = std::fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&name)
-        .and_then(|file| file.lock().map(|()| file));
-    file.map_err(|error| StoreError::Folder(path.to_owned(), error))
+/// A database that was restored into another server holds stamps that are ahead of this one's
+/// transactions: until those catch up, readers would take every row for new at every look.
+async fn adopt_foreign_stamps(pool: &PgPool) -> Result<(), StoreError> {
+    let mut tx = pool.begin().await?;
+    for sql in [
+        "UPDATE observed SET seq = CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) \
+         WHERE seq >= CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)",
+        "UPDATE site SET seq = CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) \
+         WHERE seq >= CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)",
+    ] {
+        sqlx::query(sql).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Waits on a thread of its own: whoever holds the lock may need this one to go on.
+async fn lock_beside(path: PathBuf) -> Result<std::fs::File, StoreError> {
+    let locked = tokio::task::spawn_blocking({
+        let mut name = path.clone().into_os_string();
+        name.push("-lock");
+        move || {
+            let file = std::fs::File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&name)?;
+            file.lock()?;
+            Ok(file)
+        }
+    });
+    let locked = locked.await.map_err(std::io::Error::other);
+    locked
+        .and_then(|locked| locked)
+        .map_err(|error| StoreError::Folder(path, error))
 }

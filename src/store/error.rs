@@ -19,7 +19,7 @@ pub enum StoreError {
     Silent,
     /// No space is left for the database.
     #[error(
-        "the disk is full: nothing of this change was stored, nothing that was stored before is lost; make room and try again"
+        "the database cannot grow: the disk is full, or a quota or limit is reached; nothing of this change was stored, nothing that was stored before is lost; make room and try again"
     )]
     Full(#[source] sqlx::Error),
     /// The schema could not be brought up to date.
@@ -38,13 +38,14 @@ impl From<sqlx::Error> for StoreError {
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::Silent;
         }
-        // SQLITE_FULL is 13, SQLITE_IOERR (10) with its extended codes is what a full file system
-        // gives for the shared-memory file; PostgreSQL's class 53 is "insufficient resources".
+        // SQLite: FULL is 13. IOERR_WRITE (778) is what it makes of a file that may not grow for
+        // another reason (a quota, a limit), IOERR_SHMSIZE (4874) of a full disk when it is the
+        // file beside the database that cannot. PostgreSQL: 53100 is disk_full.
         let code = error
             .as_database_error()
             .and_then(|database| database.code().map(|code| code.into_owned()));
         match code.as_deref() {
-            Some("13" | "53100") => Self::Full(error),
+            Some("13" | "778" | "4874" | "53100") => Self::Full(error),
             _ => Self::Database(error),
         }
     }

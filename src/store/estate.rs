@@ -74,7 +74,8 @@ pub struct SiteRow {
     pub rebuild: Option<Rebuild>,
     /// Content that was let through the safety rails.
     pub approved: Option<ContentHash>,
-    /// Goes up with every claim: a claim under an older one is refused.
+    /// Goes up with every claim, and with what forbids one that was decided before: a pause, an
+    /// adoption, the end of the site. A claim under an older one is refused.
     pub fence: i64,
     /// The last build that is known to have been taken.
     pub built: Option<Built>,
@@ -248,8 +249,8 @@ impl Reader {
         raw.into_iter().map(SiteRow::try_from).collect()
     }
 
-    /// Whether an unpublished change would only bring back what was replaced: a generation with
-    /// this digest was published before, and it is not the newest.
+    /// Whether publishing this would only bring back what was replaced: a generation with this
+    /// digest was published before, and the newest has another. Answers its number.
     ///
     /// # Errors
     ///
@@ -258,7 +259,8 @@ impl Reader {
         let digest = digest.to_string();
         let number: Option<i64> = pool!(&self.pool, pool => sqlx::query_scalar(
                 "SELECT number FROM generation WHERE digest = $1 \
-                 AND number < (SELECT MAX(number) FROM generation) ORDER BY number DESC LIMIT 1")
+                 AND digest <> (SELECT digest FROM generation ORDER BY number DESC LIMIT 1) \
+                 ORDER BY number DESC LIMIT 1")
             .bind(&digest).fetch_optional(pool).await?);
         Ok(number)
     }

@@ -14,6 +14,7 @@ mod record;
 mod sites;
 mod upkeep;
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -132,4 +133,13 @@ impl Deref for Store {
 /// A new id: time-ordered, so that indexes grow at one end.
 fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()
+}
+
+/// PostgreSQL refuses U+0000 in texts, and whatever comes with it.
+fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', ""))
+    } else {
+        Cow::Borrowed(text)
+    }
 }

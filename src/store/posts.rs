@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -5,7 +7,7 @@ use super::db::{Stamp, Tx, pool, tx};
 use super::error::StoreError;
 use super::estate::parsed;
 use super::upkeep::audit;
-use super::{Reader, Store};
+use super::{Reader, Store, without_nul};
 use crate::model::{
     Actor, Millis, Post, PostChange, PostDraft, PostId, PostState, Publish, Revision, SiteName,
     Slug,
@@ -130,15 +132,15 @@ impl Store {
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
         let (state, publish_at) = when(draft.publish, now, None);
-        let revision = Revision {
+        let revision = storable(Revision {
             title: draft.title.clone(),
             body: draft.body.clone(),
             category: draft.category.clone(),
             author: draft.author.clone(),
             published_at: publish_at,
-        };
+        });
         let digest = keep_revision(&mut tx, &revision).await?;
-        let base = Slug::from_title(&draft.title);
+        let base = Slug::from_title(&revision.title);
         let mut tries = 0_u32;
         let (id, slug) = loop {
             let id = PostId::from_random(uuid::Uuid::new_v4().as_u128());
@@ -146,7 +148,7 @@ impl Store {
             let slug = match tries {
                 0 => base.clone(),
                 1..=9 => base.numbered(tries + 1),
-                _ => Slug::from_title(&format!("{base} {id}")),
+                _ => Slug::from_title(&format!("{base:.40} {id}")),
             };
             tries += 1;
             let inserted = tx!(&mut tx, conn => sqlx::query(
@@ -154,7 +156,7 @@ impl Store {
                      written_by, created_at, updated_at) \
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT DO NOTHING")
                 .bind(id.as_str()).bind(site).bind(slug.as_str()).bind(state.as_str())
-                .bind(publish_at.map(|at| at.0)).bind(&digest).bind(&draft.title).bind(&by.name)
+                .bind(publish_at.map(|at| at.0)).bind(&digest).bind(&revision.title).bind(&by.name)
                 .bind(now.0).execute(conn).await?.rows_affected());
             if inserted == 1 {
                 break (id, slug);
@@ -204,13 +206,13 @@ impl Store {
             };
             (post.state, post.publish_at) = when(publish, now, dated);
         }
-        let revision = Revision {
+        let revision = storable(Revision {
             title: change.title.clone().unwrap_or(post.revision.title),
             body: change.body.clone().unwrap_or(post.revision.body),
             category: change.category.clone().unwrap_or(post.revision.category),
             author: post.revision.author,
             published_at: post.publish_at,
-        };
+        });
         let changed = revision.digest() != post.digest;
         let digest = keep_revision(&mut tx, &revision).await?;
         tx!(&mut tx, conn => sqlx::query(
@@ -280,21 +282,52 @@ impl Store {
     ///
     /// [`StoreError`] when the database cannot be written.
     pub async fn publish_due_posts(&self) -> Result<usize, StoreError> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
-        let sites: Vec<String> = tx!(&mut tx, conn => sqlx::query_scalar(
+        let published: Vec<(String, String)> = tx!(&mut tx, conn => sqlx::query_as(
                 "UPDATE post SET state = 'published', updated_at = $1 \
-                 WHERE state = 'scheduled' AND publish_at <= $1 RETURNING site")
+                 WHERE state = 'scheduled' AND publish_at <= $1 RETURNING id, site")
             .bind(now.0).fetch_all(conn).await?);
-        let mut distinct = sites.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
-        for site in &distinct {
+        let mut by_site = BTreeMap::<&str, Vec<&str>>::new();
+        for (post, site) in &published {
+            by_site.entry(site).or_default().push(post);
+        }
+        // A commit would wake the other replicas, who ask the same.
+        if by_site.is_empty() {
+            return Ok(0);
+        }
+        for (site, posts) in by_site {
             posts_changed(&mut tx, stamp, site).await?;
+            let name: String = tx!(&mut tx, conn => sqlx::query_scalar(
+                    "SELECT name FROM site WHERE id = $1")
+                .bind(site).fetch_one(conn).await?);
+            let name = parsed(&name)?;
+            for post in posts {
+                let by = Actor::the_loop();
+                audit(&mut tx, now, &by, "publish post", Some(&name), Some(post)).await?;
+            }
         }
         tx.commit().await?;
-        Ok(sites.len())
+        Ok(published.len())
+    }
+}
+
+/// Without U+0000, which shows nothing and which PostgreSQL refuses: the same text has the same
+/// digest on every database.
+fn storable(revision: Revision) -> Revision {
+    Revision {
+        title: without_nul(&revision.title).into_owned(),
+        body: without_nul(&revision.body).into_owned(),
+        category: revision
+            .category
+            .as_deref()
+            .map(|text| without_nul(text).into_owned()),
+        author: revision
+            .author
+            .as_deref()
+            .map(|text| without_nul(text).into_owned()),
+        published_at: revision.published_at,
     }
 }
 

@@ -58,6 +58,12 @@ struct NewSite<'a> {
 }
 
 #[derive(Serialize)]
+struct Renamed<'a> {
+    id: &'a str,
+    name: &'a SiteName,
+}
+
+#[derive(Serialize)]
 struct Keyed<'a> {
     id: &'a str,
 }
@@ -75,7 +81,7 @@ impl Store {
         parts: &[PartRow],
         by: &Actor,
     ) -> Result<i64, StoreError> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
         let newest: Option<i64> = tx!(&mut tx, conn => sqlx::query_scalar(
@@ -85,23 +91,19 @@ impl Store {
         }
         let number = newest.unwrap_or(0) + 1;
         let settings = serde_json::to_string(&publication.settings).unwrap_or_default();
-        // Two replicas that get this far at once meet at the primary key: one of them inserts.
-        let inserted = tx!(&mut tx, conn => sqlx::query(
+        tx!(&mut tx, conn => sqlx::query(
                 "INSERT INTO generation (number, digest, revision, settings, published_at, \
-                 published_by) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING")
+                 published_by) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(number).bind(publication.digest.to_string()).bind(&publication.revision)
-            .bind(&settings).bind(now.0).bind(&by.name)
-            .execute(conn).await?.rows_affected());
-        if inserted == 0 {
-            return Err(StoreError::Raced);
-        }
+            .bind(&settings).bind(now.0).bind(&by.name).execute(conn).await.map(|_| ())?);
         content::keep(&mut tx, &Default::default(), parts).await?;
         rename(&mut tx, stamp, &publication.renamed).await?;
         change(&mut tx, stamp, &publication.changed, by, now.0).await?;
         let removed: Vec<Keyed<'_>> = publication.removed.iter().map(|id| Keyed { id }).collect();
         let sql = each!(
             tx.dialect(),
-            "UPDATE site SET presence = 'removed', seq = $2 WHERE id IN (SELECT e.value->>'id' FROM ",
+            "UPDATE site SET presence = 'removed', seq = $2 WHERE presence = 'declared' \
+             AND id IN (SELECT e.value->>'id' FROM ",
             "($1) AS e)"
         );
         tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&removed)).bind(stamp.0).execute(conn).await.map(|_| ())?);
@@ -119,19 +121,40 @@ impl Store {
     }
 }
 
-/// A forgotten site that had the new name gives it up: its posts and builds stay under its id.
+/// A site that is no longer declared and has the new name gives it up: its posts and builds stay
+/// under its id. In two steps, through names that nobody can have, so that sites can exchange
+/// theirs.
 async fn rename(
     tx: &mut Tx,
     stamp: Stamp,
     renamed: &[(String, SiteName)],
 ) -> Result<(), StoreError> {
-    for (id, name) in renamed {
-        tx!(&mut *tx, conn => sqlx::query(
-                "UPDATE site SET name = substr(name, 1, 40) || '-' || substr(id, 25, 12), seq = $2 \
-                 WHERE name = $1 AND presence = 'forgotten'")
-            .bind(name.as_str()).bind(stamp.0).execute(conn).await.map(|_| ())?);
-        tx!(&mut *tx, conn => sqlx::query("UPDATE site SET name = $2, seq = $3 WHERE id = $1")
-            .bind(id).bind(name.as_str()).bind(stamp.0).execute(conn).await.map(|_| ())?);
+    if renamed.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<Renamed<'_>> = renamed
+        .iter()
+        .map(|(id, name)| Renamed { id, name })
+        .collect();
+    let aside = each!(
+        tx.dialect(),
+        "UPDATE site SET name = substr(name, 1, 40) || '-' || substr(id, 25, 12), seq = $2 \
+         WHERE presence <> 'declared' AND name IN (SELECT e.value->>'name' FROM ",
+        "($1) AS e)"
+    );
+    let nameless = each!(
+        tx.dialect(),
+        "UPDATE site SET name = '/' || id, seq = $2 WHERE id IN (SELECT e.value->>'id' FROM ",
+        "($1) AS e)"
+    );
+    let named = each!(
+        tx.dialect(),
+        "UPDATE site SET name = e.value->>'name', seq = $2 FROM ",
+        "($1) AS e WHERE site.id = e.value->>'id'"
+    );
+    for sql in [aside, nameless, named] {
+        tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0)
+            .execute(conn).await.map(|_| ())?);
     }
     Ok(())
 }
@@ -145,6 +168,18 @@ async fn change(
 ) -> Result<(), StoreError> {
     // In batches: one JSON document of a hundred thousand sites would double the memory.
     for batch in changed.chunks(5_000) {
+        let forgiven: Vec<&SiteChange> = batch.iter().filter(|change| change.forgive).collect();
+        if !forgiven.is_empty() {
+            let sql = each!(
+                tx.dialect(),
+                "UPDATE observed SET failures = 0, failed_at = NULL, failed_error = NULL, \
+                 failed_after = NULL, stalled = FALSE, seq = $2 FROM ",
+                "($1) AS e JOIN site s ON s.name = e.value->>'name' \
+                 WHERE observed.site = s.id AND (observed.failures > 0 OR observed.stalled = TRUE)"
+            );
+            tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(&forgiven)).bind(stamp.0)
+                .execute(conn).await.map(|_| ())?);
+        }
         let rows: Vec<NewSite<'_>> = batch
             .iter()
             .map(|change| NewSite {
@@ -173,18 +208,6 @@ async fn change(
              ON CONFLICT (site) DO NOTHING"
         );
         tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
-        let forgiven: Vec<&SiteChange> = batch.iter().filter(|change| change.forgive).collect();
-        if !forgiven.is_empty() {
-            let sql = each!(
-                tx.dialect(),
-                "UPDATE observed SET failures = 0, failed_at = NULL, failed_error = NULL, \
-                 failed_after = NULL, stalled = FALSE, seq = $2 FROM ",
-                "($1) AS e JOIN site s ON s.name = e.value->>'name' \
-                 WHERE observed.site = s.id AND (observed.failures > 0 OR observed.stalled = TRUE)"
-            );
-            tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(&forgiven)).bind(stamp.0)
-                .execute(conn).await.map(|_| ())?);
-        }
     }
     Ok(())
 }

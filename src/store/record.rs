@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use sqlx::types::Json;
@@ -36,7 +36,10 @@ pub(super) async fn record(
 ) -> Result<Vec<Recorded>, StoreError> {
     let details: Vec<Option<String>> = outcomes
         .iter()
-        .map(|(_, outcome)| detail(outcome).map(|text| text.chars().take(DETAIL_CHARS).collect()))
+        .map(|(_, outcome)| {
+            let shown = detail(outcome)?.chars().filter(|c| *c != '\0');
+            Some(shown.take(DETAIL_CHARS).collect())
+        })
         .collect();
     let rows: Vec<(&Outcome, Row<'_>)> = outcomes
         .iter()
@@ -96,7 +99,7 @@ pub(super) async fn record(
             Outcome::Retry { .. } | Outcome::Stalled { .. } | Outcome::Moved { .. }
         )
     });
-    take_back(tx, stamp, now, &nothing_started).await?;
+    take_back(tx, stamp, &nothing_started).await?;
     tell(tx, now, &of(|_| true)).await?;
     Ok(rows
         .iter()
@@ -176,12 +179,7 @@ async fn troubled(
 }
 
 /// Nothing was started: nothing is paid for, and the request that asked for it stands.
-async fn take_back(
-    tx: &mut Tx,
-    stamp: Stamp,
-    now: Millis,
-    rows: &[&Row<'_>],
-) -> Result<(), StoreError> {
+async fn take_back(tx: &mut Tx, stamp: Stamp, rows: &[&Row<'_>]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -194,12 +192,20 @@ async fn take_back(
     tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
     let sql = each!(
         tx.dialect(),
-        "SELECT COUNT(*) FROM ",
+        "SELECT b.claimed_at FROM ",
         "($1) AS e JOIN build b ON b.id = e.value->>'id' WHERE b.hosted = TRUE"
     );
-    let hosted: i64 =
-        tx!(&mut *tx, conn => sqlx::query_scalar(sql).bind(Json(rows)).fetch_one(conn).await?);
-    spend(tx, now, -hosted).await
+    let hosted: Vec<i64> =
+        tx!(&mut *tx, conn => sqlx::query_scalar(sql).bind(Json(rows)).fetch_all(conn).await?);
+    // From the month in which it was counted, which may be over.
+    let mut months = BTreeMap::<Millis, i64>::new();
+    for claimed_at in hosted {
+        *months.entry(Millis(claimed_at).month().0).or_default() += 1;
+    }
+    for (month, deploys) in months {
+        spend(tx, month, -deploys).await?;
+    }
+    Ok(())
 }
 
 async fn tell(tx: &mut Tx, now: Millis, rows: &[&Row<'_>]) -> Result<(), StoreError> {

@@ -1,10 +1,13 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use serde::Serialize;
 use sqlx::types::Json;
 
 use super::content::{self, PartRow};
 use super::db::{Stamp, Tx, each, tx};
 use super::error::StoreError;
-use super::upkeep::audit;
+use super::upkeep::{audit, audit_each};
 use super::{Store, new_id};
 use crate::model::{
     Actor, ContentHash, Fingerprint, Hold, Millis, Rebuild, SiteName, Spec, Wanted,
@@ -26,6 +29,11 @@ pub enum Resumed {
     Resumed,
     /// There was nothing to resume.
     NothingHeld,
+}
+
+#[derive(Serialize)]
+struct Keyed<'a> {
+    id: &'a str,
 }
 
 #[derive(Serialize)]
@@ -51,6 +59,9 @@ struct Adopted<'a> {
     files: String,
     revision: String,
 }
+
+/// After the clock was set back, a holder that lives has renewed its claims within this time.
+const CHANCE: Duration = Duration::from_secs(15);
 
 impl Store {
     /// Makes a site from chat. `false`: the name is taken.
@@ -100,6 +111,10 @@ impl Store {
         let mut tx = self.write.begin().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
+        // A build that was decided on before, and is not claimed yet, is not claimed any more.
+        tx!(&mut tx, conn => sqlx::query(
+                "UPDATE observed SET fence = fence + 1, seq = $2 WHERE site = $1")
+            .bind(id).bind(stamp.0).execute(conn).await.map(|_| ())?);
         tx!(&mut tx, conn => sqlx::query("UPDATE site SET hold = $2, seq = $3 WHERE id = $1")
             .bind(id).bind(&text).bind(stamp.0).execute(conn).await.map(|_| ())?);
         audit(
@@ -128,10 +143,10 @@ impl Store {
         let mut tx = self.write.begin().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
+        let forgiven = forgive(&mut tx, stamp, id).await?;
         let held = tx!(&mut tx, conn => sqlx::query(
                 "UPDATE site SET hold = NULL, seq = $2 WHERE id = $1 AND hold IS NOT NULL")
             .bind(id).bind(stamp.0).execute(conn).await?.rows_affected());
-        let forgiven = forgive(&mut tx, stamp, id).await?;
         if held == 0 && !forgiven {
             return Ok(Resumed::NothingHeld);
         }
@@ -161,9 +176,9 @@ impl Store {
             clear_cache,
         };
         let text = serde_json::to_string(&rebuild).unwrap_or_default();
+        forgive(&mut tx, stamp, id).await?;
         tx!(&mut tx, conn => sqlx::query("UPDATE site SET rebuild = $2, seq = $3 WHERE id = $1")
             .bind(id).bind(&text).bind(stamp.0).execute(conn).await.map(|_| ())?);
-        forgive(&mut tx, stamp, id).await?;
         audit(&mut tx, now, by, "rebuild", Some(name), None).await?;
         tx.commit().await
     }
@@ -185,7 +200,7 @@ impl Store {
                 hash: hash.to_string(),
             })
             .collect();
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
         let sql = each!(
@@ -211,7 +226,7 @@ impl Store {
         parts: &[PartRow],
         by: &Actor,
     ) -> Result<(), StoreError> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
         let manifests = sites
@@ -240,7 +255,7 @@ impl Store {
             .collect();
         let sql = each!(
             tx.dialect(),
-            "UPDATE observed SET seq = $2, built_at = $3, built_hash = e.value->>'hash', \
+            "UPDATE observed SET seq = $2, fence = fence + 1, built_at = $3, built_hash = e.value->>'hash', \
              built_spec = e.value->>'spec', built_posts = e.value->>'posts', \
              built_files = e.value->>'files', built_revision = e.value->>'revision', \
              uncertain = FALSE, wanted_hash = NULL, wanted_since = NULL, drift_since = NULL FROM ",
@@ -253,32 +268,60 @@ impl Store {
         tx.commit().await
     }
 
-    /// Forgets sites (by id) that are no longer declared. Posts, revisions and builds stay.
+    /// Forgets sites (by id) that are no longer declared. Posts, revisions and builds stay; one
+    /// that is in flight is over, since nobody follows it any more.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the database cannot be written.
     pub async fn forget(&self, sites: &[(String, SiteName)]) -> Result<(), StoreError> {
-        let mut tx = self.write.begin().await?;
+        if sites.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
-        for (id, name) in sites {
-            let gone = tx!(&mut tx, conn => sqlx::query(
-                    "UPDATE site SET presence = 'forgotten', hold = NULL, rebuild = NULL, \
-                     approved = NULL, seq = $2 WHERE id = $1 AND presence = 'removed'")
-                .bind(id).bind(stamp.0).execute(conn).await?.rows_affected());
-            if gone == 0 {
-                continue;
-            }
-            tx!(&mut tx, conn => sqlx::query(
-                    "UPDATE observed SET seq = $2, built_hash = NULL, built_spec = NULL, \
-                     built_posts = NULL, built_files = NULL, built_revision = NULL, \
-                     built_at = NULL, uncertain = FALSE, wanted_hash = NULL, wanted_since = NULL, \
-                     drift_since = NULL, failures = 0, stalled = FALSE, broken_hash = NULL \
-                     WHERE site = $1")
-                .bind(id).bind(stamp.0).execute(conn).await.map(|_| ())?);
-            audit(&mut tx, now, &Actor::the_loop(), "forget", Some(name), None).await?;
+        let wanted: Vec<Keyed<'_>> = sites.iter().map(|(id, _)| Keyed { id }).collect();
+        let sql = each!(
+            tx.dialect(),
+            "SELECT site.id FROM ",
+            "($1) AS e JOIN site ON site.id = e.value->>'id' AND site.presence = 'removed'"
+        );
+        let gone: BTreeSet<String> = tx!(&mut tx, conn => sqlx::query_scalar(sql)
+            .bind(Json(&wanted)).fetch_all(conn).await?)
+        .into_iter()
+        .collect();
+        let sites = || sites.iter().filter(|(id, _)| gone.contains(id));
+        let rows: Vec<Keyed<'_>> = sites().map(|(id, _)| Keyed { id }).collect();
+        let builds = each!(
+            tx.dialect(),
+            "UPDATE build SET state = 'lost', ended_at = $2, \
+             detail = 'the site was removed while it was built' \
+             WHERE ended_at IS NULL AND site IN (SELECT e.value->>'id' FROM ",
+            "($1) AS e)"
+        );
+        let observed = each!(
+            tx.dialect(),
+            "UPDATE observed SET seq = $2, fence = fence + 1, built_hash = NULL, \
+             built_spec = NULL, built_posts = NULL, built_files = NULL, built_revision = NULL, \
+             built_at = NULL, uncertain = FALSE, wanted_hash = NULL, wanted_since = NULL, \
+             drift_since = NULL, failures = 0, failed_at = NULL, failed_error = NULL, \
+             failed_after = NULL, stalled = FALSE, broken_hash = NULL, broken_at = NULL, \
+             broken_error = NULL WHERE site IN (SELECT e.value->>'id' FROM ",
+            "($1) AS e)"
+        );
+        let site = each!(
+            tx.dialect(),
+            "UPDATE site SET seq = $2, presence = 'forgotten', hold = NULL, rebuild = NULL, \
+             approved = NULL WHERE id IN (SELECT e.value->>'id' FROM ",
+            "($1) AS e)"
+        );
+        for (sql, value) in [(builds, now.0), (observed, stamp.0), (site, stamp.0)] {
+            tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(value)
+                .execute(conn).await.map(|_| ())?);
         }
+        let names: Vec<&SiteName> = sites().map(|(_, name)| name).collect();
+        audit_each(&mut tx, now, &Actor::the_loop(), "forget", &names).await?;
         tx.commit().await
     }
 
@@ -289,6 +332,9 @@ impl Store {
     ///
     /// [`StoreError`] when the database cannot be written.
     pub async fn note(&self, notes: &[(String, Option<Wanted>)]) -> Result<(), StoreError> {
+        if notes.is_empty() {
+            return Ok(());
+        }
         let rows: Vec<Note> = notes
             .iter()
             .map(|(site, wanted)| Note {
@@ -298,7 +344,7 @@ impl Store {
                 drift_since: wanted.map(|wanted| wanted.drift_since.0),
             })
             .collect();
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let sql = each!(
             tx.dialect(),
@@ -319,7 +365,7 @@ impl Store {
     ///
     /// [`StoreError`] when the database cannot be written.
     pub async fn clock_was_set_back(&self) -> Result<(), StoreError> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let now: Millis = tx.now().await?;
         for sql in [
@@ -337,7 +383,7 @@ impl Store {
             .bind(now.0).execute(conn).await.map(|_| ())?);
         tx!(&mut tx, conn => sqlx::query(
                 "UPDATE build SET lease_until = $1 WHERE ended_at IS NULL AND lease_until > $1")
-            .bind(now.plus(super::LONGEST_LEASE).0).execute(conn).await.map(|_| ())?);
+            .bind(now.plus(CHANCE).0).execute(conn).await.map(|_| ())?);
         tx!(&mut tx, conn => sqlx::query(
                 "UPDATE build SET claimed_at = $1 WHERE hosted = TRUE AND claimed_at > $1")
             .bind(now.0).execute(conn).await.map(|_| ())?);

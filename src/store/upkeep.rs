@@ -2,11 +2,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::postgres::PgListener;
+use sqlx::types::Json;
 use tokio::time::timeout;
 
-use super::db::{ANSWER, CHANNEL, Pool, Tx, pool, tx};
+use super::db::{ANSWER, CHANNEL, Pool, Tx, each, pool, tx};
 use super::error::StoreError;
-use super::{Reader, Store, new_id};
+use super::{Reader, Store, new_id, without_nul};
 use crate::model::{Actor, Millis, SiteName};
 
 /// One line of the audit trail.
@@ -50,6 +51,9 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Told messages, and builds with what they were made from, are kept for this long.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// A part that nobody needs stays for this long: longer than it takes from a look at what is
+/// stored already to the claim that relies on it.
+const GRACE: Duration = Duration::from_secs(60 * 60);
 
 pub(super) async fn audit(
     tx: &mut Tx,
@@ -63,7 +67,36 @@ pub(super) async fn audit(
             "INSERT INTO audit (id, at, who, door, action, site, detail) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)")
         .bind(new_id()).bind(at.0).bind(&by.name).bind(by.door.as_str()).bind(action)
-        .bind(site.map(SiteName::as_str)).bind(detail).execute(conn).await.map(|_| ())?);
+        .bind(site.map(SiteName::as_str)).bind(detail.map(without_nul)).execute(conn)
+        .await.map(|_| ())?);
+    Ok(())
+}
+
+/// One line of the audit trail for each of many sites.
+pub(super) async fn audit_each(
+    tx: &mut Tx,
+    at: Millis,
+    by: &Actor,
+    action: &str,
+    sites: &[&SiteName],
+) -> Result<(), StoreError> {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        id: String,
+        site: &'a SiteName,
+    }
+    let rows: Vec<_> = sites
+        .iter()
+        .map(|site| Row { id: new_id(), site })
+        .collect();
+    let sql = each!(
+        tx.dialect(),
+        "INSERT INTO audit (id, at, who, door, action, site) \
+         SELECT e.value->>'id', $2, $3, $4, $5, e.value->>'site' FROM ",
+        "($1) AS e"
+    );
+    tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).bind(at.0).bind(&by.name)
+        .bind(by.door.as_str()).bind(action).execute(conn).await.map(|_| ())?);
     Ok(())
 }
 
@@ -158,31 +191,69 @@ async fn data_version(conn: &mut sqlx::SqliteConnection) -> Result<i64, StoreErr
 }
 
 impl Store {
-    /// Removes what nobody will ask for any more. The last build of a site and what it was made
-    /// from stay, however old they are.
+    /// Removes what nobody will ask for any more. The last build of a site, the last that was
+    /// taken, and what they were made from stay, however old they are, and so do the posts of the
+    /// members that they show.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the database cannot be written.
     pub async fn clean_up(&self) -> Result<(), StoreError> {
-        let mut tx = self.write.begin().await?;
-        let before = tx.now().await?.minus(KEPT).0;
-        for sql in [
-            "DELETE FROM outbox WHERE at < $1",
-            "DELETE FROM build WHERE ended_at < $1 AND EXISTS (SELECT 1 FROM build newer \
-             WHERE newer.site = build.site AND newer.claimed_at > build.claimed_at)",
+        let mut tx = self.write.begin_alone().await?;
+        let now = tx.now().await?;
+        let (kept, grace) = (now.minus(KEPT), now.minus(GRACE));
+        for (sql, time) in [
+            (OLD_MESSAGES, Some(kept)),
+            (OLD_BUILDS, Some(kept)),
+            (UNNEEDED_MANIFESTS, None),
+            (PARTS_NEEDED_AGAIN, None),
+            (PARTS_UNNEEDED_FOR_LONG, Some(grace)),
+            (PARTS_UNNEEDED, Some(now)),
+            (MEMBERS_OF_NOTHING, None),
         ] {
-            tx!(&mut tx, conn => sqlx::query(sql).bind(before).execute(conn).await.map(|_| ())?);
-        }
-        for sql in [
-            "DELETE FROM manifest WHERE hash NOT IN (SELECT content_hash FROM build) \
-             AND hash NOT IN (SELECT built_hash FROM observed WHERE built_hash IS NOT NULL)",
-            "DELETE FROM part WHERE digest NOT IN (SELECT spec FROM manifest \
-             UNION SELECT posts FROM manifest UNION SELECT files FROM manifest \
-             UNION SELECT revision FROM manifest) AND input <> 'posts'",
-        ] {
-            tx!(&mut tx, conn => sqlx::query(sql).execute(conn).await.map(|_| ())?);
+            let time = time.map(|time| time.0);
+            tx!(&mut tx, conn => match time {
+                Some(time) => sqlx::query(sql).bind(time).execute(conn).await.map(|_| ())?,
+                None => sqlx::query(sql).execute(conn).await.map(|_| ())?,
+            });
         }
         tx.commit_silently().await
     }
 }
+
+// Differences of sets are written with EXCEPT: `NOT IN` a large set is quadratic on PostgreSQL, an
+// anti-join without an index is on SQLite.
+
+const OLD_MESSAGES: &str = "DELETE FROM outbox WHERE at < $1";
+
+/// The newest that is over stays, and the newest that was taken: what the site shows.
+const OLD_BUILDS: &str = "DELETE FROM build WHERE ended_at < $1 AND EXISTS (SELECT 1 \
+     FROM build newer WHERE newer.site = build.site AND newer.ended_at IS NOT NULL \
+     AND (newer.claimed_at, newer.id) > (build.claimed_at, build.id)) \
+     AND (state NOT IN ('accepted', 'live') OR EXISTS (SELECT 1 \
+     FROM build newer WHERE newer.site = build.site AND newer.state IN ('accepted', 'live') \
+     AND (newer.claimed_at, newer.id) > (build.claimed_at, build.id)))";
+
+const UNNEEDED_MANIFESTS: &str = "DELETE FROM manifest WHERE hash IN (SELECT hash FROM manifest \
+     EXCEPT SELECT content_hash FROM build EXCEPT SELECT built_hash FROM observed)";
+
+/// Needed is what a manifest is made of, the posts of the members that it shows, and the files
+/// that a site is to be built of: a replica without those files has them from here.
+const PARTS_NEEDED_AGAIN: &str = "UPDATE part SET unused_since = NULL \
+     WHERE unused_since IS NOT NULL AND digest IN (SELECT spec FROM manifest \
+     UNION SELECT posts FROM manifest UNION SELECT files FROM manifest \
+     UNION SELECT revision FROM manifest UNION SELECT m.member FROM part_member m \
+     JOIN manifest ON manifest.posts = m.part UNION SELECT files_digest FROM site \
+     WHERE presence <> 'forgotten')";
+
+const PARTS_UNNEEDED_FOR_LONG: &str = "DELETE FROM part WHERE unused_since <= $1";
+
+const PARTS_UNNEEDED: &str = "UPDATE part SET unused_since = $1 \
+     WHERE unused_since IS NULL AND digest IN (SELECT digest FROM part \
+     EXCEPT SELECT spec FROM manifest EXCEPT SELECT posts FROM manifest \
+     EXCEPT SELECT files FROM manifest EXCEPT SELECT revision FROM manifest \
+     EXCEPT SELECT m.member FROM part_member m JOIN manifest ON manifest.posts = m.part \
+     EXCEPT SELECT files_digest FROM site WHERE presence <> 'forgotten')";
+
+const MEMBERS_OF_NOTHING: &str = "DELETE FROM part_member WHERE part IN (SELECT part \
+     FROM part_member EXCEPT SELECT digest FROM part)";

@@ -179,7 +179,24 @@ fn a_glob_says_what_is_wrong_with_it() {
         said.push_str(&format!("{glob}: {problem}\n"));
     }
     assert!(check_glob(&"a".repeat(1025)).is_err());
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    : a glob has no empty parts; `**` means every file
+    /etc/passwd: a glob starts from the folder of sites.toml, not from /
+    C:/x: a glob starts from the folder of sites.toml, not from /
+    ../x: a glob never has `.` or `..` as a part: files outside of the folder of sites.toml are no input
+    a/../b: a glob never has `.` or `..` as a part: files outside of the folder of sites.toml are no input
+    ./a: a glob never has `.` or `..` as a part: files outside of the folder of sites.toml are no input
+    a//b: a glob has no empty parts; `**` means every file
+    www/: a glob names files; for every file in a folder end it with `/**`
+    a\b: parts of a glob are divided by `/`, never by `\`; a special character is written `[*]`
+    !a: a glob cannot exclude; name what to leave out in .gitignore
+    www/**.md: `**` stands alone between two `/`, as in `www/**/*.md`
+    [: unclosed character class; missing ']'
+    a{b: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)
+    [b-a]: invalid range; 'b' > 'a'
+    [+-9]: the characters between [ and ] cannot include `/`
+    x[a/b]: the characters between [ and ] cannot include `/`
+    "#);
     for glob in [
         "**", "a", "a/**", "**/a", "a/**/b", "[!]a-]b", "[]a]", "{a/**,b}", "日本/*", ".x/*", "a b",
     ] {
@@ -198,8 +215,13 @@ fn the_part_is_canonical_and_says_what_no_glob_found() {
     let files = tree.files(&["www/**", "gone/*.md", "www/*.txt"]).unwrap();
     assert_eq!((files.count, files.bytes), (4, 6));
     assert_eq!(files.unmatched, ["gone/*.md", "www/*.txt"]);
-    insta::assert_snapshot!(files.part.as_text(), @"");
-    insta::assert_snapshot!(files.digest, @"");
+    insta::assert_snapshot!(files.part.as_text(), @r#"
+    www/a%20b.md 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b
+    www/a%25.md 785f3ec7eb32f30b90cd0fcf3657d388b5ff4297f2f9716ff66e9b69c05ddd09
+    www/a-b/c 556d7dc3a115356350f1f9910b1af1ab0e312d4b3e4fc788d2da63668f36d017
+    www/a/c e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+    "#);
+    insta::assert_snapshot!(files.digest, @"ba574874b931ebbfb425f8b4b5789dfe27f1e5d91a29cbea64ec6381c898bac9");
 }
 
 #[test]
@@ -329,7 +351,15 @@ fn links_that_lead_astray_are_errors_of_their_sites_alone() {
         said.push_str(&tree.error(&globs));
         said.push('\n');
     }
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    out/file is a link to TMP/secret, which is no content of this folder; put a copy in its place, or name it in .gitignore
+    outdir/sub is a link to TMP/more, which is no content of this folder; put a copy in its place, or name it in .gitignore
+    broken/a is a broken link; mend or remove it, or name it in .gitignore
+    self/a is a broken link; mend or remove it, or name it in .gitignore
+    loop/a/back is a link back to TMP/root/loop; remove it, or name it in .gitignore
+    two/a/b/a is a link back to TMP/root/two/a; remove it, or name it in .gitignore
+    git/c is a link to TMP/root/.git/config, which is no content of this folder; put a copy in its place, or name it in .gitignore
+    "#);
     // None of them is in the way of others.
     assert_eq!(
         tree.paths(&["good/**", "out/f", "outdir/*.md", "two/a/*"]),
@@ -344,6 +374,14 @@ fn links_that_lead_astray_are_errors_of_their_sites_alone() {
         "good/a loop/a/x two/a/x two/b/x",
         "git ignores the links"
     );
+}
+
+#[test]
+fn folders_beyond_all_use_are_an_error() {
+    let tree = Tree::new(&[("good/a", ""), (&format!("bad/{}x", "d/".repeat(130)), "")]);
+    let error = tree.files(&["bad/**"]).unwrap_err();
+    assert!(matches!(error, InputError::TooDeep { .. }), "{error}");
+    assert_eq!(tree.paths(&["good/**", "bad/d/*"]), "good/a");
 }
 
 #[cfg(unix)]
@@ -369,11 +407,11 @@ fn what_is_no_file_is_an_error_and_never_opened() {
     assert!(made.success());
     let _socket = std::os::unix::net::UnixListener::bind(tree.root.join("b/socket")).unwrap();
     tree.link("b/link", "../a/pipe");
-    insta::assert_snapshot!(tree.error(&["a/*"]), @"");
-    insta::assert_snapshot!(tree.error(&["b/*"]), @"");
+    insta::assert_snapshot!(tree.error(&["a/*"]), @"a/pipe is neither file, folder nor link; remove it, or name it in .gitignore");
+    insta::assert_snapshot!(tree.error(&["b/*"]), @"b/link is neither file, folder nor link; remove it, or name it in .gitignore");
     assert_eq!(tree.paths(&["?/x"]), "a/x b/x");
     let error = read_verified(&tree.root, "a/pipe", &Digest::of_bytes(b""), 1).unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"a/pipe cannot be read; make it readable, or name it in .gitignore to leave it out");
 }
 
 #[cfg(target_os = "linux")]
@@ -394,8 +432,8 @@ fn a_name_that_is_not_utf8_is_an_error() {
             .join(std::ffi::OsStr::from_bytes(b"\xff")),
     )
     .unwrap();
-    insta::assert_snapshot!(tree.error(&["a/*"]), @"");
-    insta::assert_snapshot!(tree.error(&["b/**"]), @"");
+    insta::assert_snapshot!(tree.error(&["a/*"]), @r#"the name "a/�.txt" is not UTF-8; rename it, or name its folder in .gitignore"#);
+    insta::assert_snapshot!(tree.error(&["b/**"]), @r#"the name "b/�" is not UTF-8; rename it, or name its folder in .gitignore"#);
     assert_eq!(tree.paths(&["a/*.md", "b/*.md"]), "a/x.md b/x.md");
 }
 
@@ -659,7 +697,19 @@ fn a_file_is_read_back_only_as_it_was_hashed() {
         said.push_str(&error.replace(place.to_str().unwrap(), "TMP"));
         said.push('\n');
     }
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    www/a has 7 bytes; the most that can be used is 6
+    www/a has changed since it was looked at; plan again
+    www/gone has changed since it was looked at; plan again
+    www/a/b has changed since it was looked at; plan again
+    www cannot be read; make it readable, or name it in .gitignore to leave it out
+    "" is no path within the folder of sites.toml
+    "../secret" is no path within the folder of sites.toml
+    "www/../../secret" is no path within the folder of sites.toml
+    "/etc/passwd" is no path within the folder of sites.toml
+    ".git/config" is no path within the folder of sites.toml
+    www/out is a link to TMP/secret, which is no content of this folder; put a copy in its place, or name it in .gitignore
+    "#);
 }
 
 #[test]

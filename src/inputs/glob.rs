@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -185,7 +185,7 @@ pub(super) type GlobId = u32;
 pub(super) struct GlobIndex {
     reach: Vec<Option<usize>>,
     /// Every fixed beginning and every folder above one.
-    folders: HashMap<String, Option<Group>>,
+    folders: BTreeMap<String, Option<Group>>,
 }
 
 /// The globs that begin in one folder.
@@ -215,7 +215,7 @@ impl GlobIndex {
             grouped.entry(parsed.prefix).or_default().push((id, parsed));
         }
         let mut sets: HashMap<Vec<&str>, Arc<GlobSet>> = HashMap::new();
-        let mut folders: HashMap<String, Option<Group>> = HashMap::new();
+        let mut folders: BTreeMap<String, Option<Group>> = BTreeMap::new();
         for (prefix, members) in grouped {
             for above in ancestors(prefix) {
                 if !folders.contains_key(above) {
@@ -275,13 +275,13 @@ impl GlobIndex {
                 reach.is_none_or(|reach| deep - group.depth < reach)
             })
         });
-        let within = |prefix: &str| {
-            let rest = prefix.strip_prefix(folder);
-            !prefix.is_empty()
-                && rest.is_some_and(|rest| folder.is_empty() || rest.starts_with('/'))
+        let within = if folder.is_empty() {
+            String::new()
+        } else {
+            format!("{folder}/")
         };
-        let beginning = (self.folders.iter())
-            .filter(|(prefix, _)| within(prefix))
+        let beginning = (self.folders.range(within.clone()..))
+            .take_while(|(prefix, _)| prefix.starts_with(&within))
             .flat_map(|(_, group)| group.iter().flat_map(Group::members));
         let mut ids: Vec<_> = reaching.chain(beginning).collect();
         ids.sort_unstable();

@@ -19,7 +19,7 @@ pub struct Explanation {
     /// How many more there are.
     pub more: usize,
     /// The unified diff of the two manifests, digests cut to 12 digits: at most 400 lines and one
-    /// that says that it was cut. Neutralise it with [`plain`](super::plain) line by line before
+    /// that says that it was cut. Neutralise it with [`plain`](super::plain()) line by line before
     /// it goes to a terminal.
     pub diff: String,
 }

@@ -73,11 +73,19 @@ pub async fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Terminal::new(cli.global.color);
     log(&cli.global, &out, matches!(cli.command, Command::Serve));
-    let context = Context {
+    let mut context = Context {
         global: cli.global,
         out,
     };
-    match context.run(cli.command).await {
+    let result = context.run(cli.command).await;
+    let result = match context.out.unwritten() {
+        None => result,
+        Some(error) => result.and(Err(Failure::Io(
+            "cannot write to standard output".to_owned(),
+            error,
+        ))),
+    };
+    match result {
         Ok(code) => code,
         Err(Failure::Told) => ExitCode::from(1),
         Err(Failure::Config(ReadError::Invalid(diagnostics))) => {

@@ -40,6 +40,7 @@ on_both![
     what_is_changed_back_is_not_built,
     a_budget_ends_builds_for_the_month,
     builds_per_minute_are_limited,
+    builds_in_flight_are_limited,
     every_error_is_told_at_once,
     two_at_once_build_once,
 ];
@@ -866,6 +867,32 @@ fn builds_per_minute_are_limited(mut world: World) {
     world.head = String::new();
     world.publish();
     assert_eq!(world.reconcile().len(), 1);
+}
+
+fn builds_in_flight_are_limited(mut world: World) {
+    world.head = "[limits]\nbuilds_in_flight = 1\n".to_owned();
+    two(&mut world);
+    world.hosted("baz", "");
+    let slow = Duration::from_millis(150);
+    world.hooks.always_any(Answer::Slow(slow));
+    assert_eq!(world.reconcile().len(), 3, "one after the other");
+    let calls = world.hooks.calls();
+    for pair in calls.windows(2) {
+        assert!(pair[1].at.duration_since(pair[0].at) >= slow);
+    }
+    // A build of unknown outcome takes its place until it is known.
+    world.hooks.answer("foo", [Answer::Reset]);
+    world.post("foo", "Hello");
+    world.fails(&["reconcile"]);
+    world.post("bar", "Hello");
+    let output = world.fails(&["reconcile"]);
+    assert!(
+        output
+            .stdout
+            .contains("bar  wait  posts changed; 1 of 1 builds in flight"),
+        "{output:?}"
+    );
+    assert_eq!(world.hooks.calls().len(), 4);
 }
 
 fn every_error_is_told_at_once(world: World) {

@@ -1,14 +1,11 @@
 use std::collections::BTreeMap;
 
 use super::{Context, Failure};
-use crate::engine::estate::Estate;
 use crate::model::{Origin, SiteName, Spec};
 
 /// Chat-made sites as TOML: pasted into `sites.toml`, the file adopts them, and nothing is rebuilt.
 pub(super) async fn export(context: &Context, json: bool) -> Result<(), Failure> {
-    let store = context.store().await?;
-    let mut estate = Estate::default();
-    estate.refresh(&store).await?;
+    let estate = super::estate(context.reader().await?.as_ref()).await?;
     let made: BTreeMap<&SiteName, &Spec> = estate
         .all_details()
         .iter()

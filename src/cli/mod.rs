@@ -26,7 +26,7 @@ use crate::engine::dispatch::{Dispatcher, Ended};
 use crate::engine::estate::Estate;
 use crate::engine::workspace::{Problem, Workspace};
 use crate::model::{Actor, Door, HolderId, SiteName};
-use crate::store::{Address, LONGEST_LEASE, Presence, SiteRow, Store, StoreError};
+use crate::store::{Address, LONGEST_LEASE, Presence, Reader, SiteRow, Store, StoreError};
 use args::{Cli, Command, Global, Log};
 use terminal::Terminal;
 
@@ -73,11 +73,19 @@ pub async fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Terminal::new(cli.global.color);
     log(&cli.global, &out, matches!(cli.command, Command::Serve));
-    let context = Context {
+    let mut context = Context {
         global: cli.global,
         out,
     };
-    match context.run(cli.command).await {
+    let result = context.run(cli.command).await;
+    let result = match context.out.unwritten() {
+        None => result,
+        Some(error) => result.and(Err(Failure::Io(
+            "cannot write to standard output".to_owned(),
+            error,
+        ))),
+    };
+    match result {
         Ok(code) => code,
         Err(Failure::Told) => ExitCode::from(1),
         Err(Failure::Config(ReadError::Invalid(diagnostics))) => {
@@ -150,6 +158,17 @@ impl Context {
         Ok(Store::open(&self.address()?).await?)
     }
 
+    /// For commands that change nothing. `None`: there is no database yet, and none is made.
+    async fn reader(&self) -> Result<Option<Reader>, Failure> {
+        Ok(Reader::open(&self.address()?).await?)
+    }
+
+    /// The same, for commands about one site.
+    async fn reader_for(&self, site: &SiteName) -> Result<Reader, Failure> {
+        let reader = self.reader().await?;
+        reader.ok_or_else(|| Failure::Usage(no_such_site(site, &[])))
+    }
+
     /// What fires builds, in this process.
     fn dispatcher(
         &self,
@@ -186,19 +205,28 @@ impl Context {
     }
 
     /// A site by its name, or an error that says which there are.
-    async fn site(&self, store: &Store, name: &SiteName) -> Result<SiteRow, Failure> {
+    async fn site(&self, store: &Reader, name: &SiteName) -> Result<SiteRow, Failure> {
         match store.site(name).await? {
             Some(site) if site.presence == Presence::Declared => Ok(site),
             _ => Err(self.unknown_site(store, name).await?),
         }
     }
 
-    async fn unknown_site(&self, store: &Store, name: &SiteName) -> Result<Failure, Failure> {
-        let mut estate = Estate::default();
-        estate.refresh(store).await?;
+    async fn unknown_site(&self, store: &Reader, name: &SiteName) -> Result<Failure, Failure> {
+        let estate = estate(Some(store)).await?;
         let names: Vec<&str> = estate.desired.sites.keys().map(SiteName::as_str).collect();
         Ok(Failure::Usage(no_such_site(name, &names)))
     }
+}
+
+/// What is published, and how it stands. Without a database that is nothing.
+async fn estate(reader: Option<&Reader>) -> Result<Estate, StoreError> {
+    let mut estate = Estate::default();
+    match reader {
+        Some(reader) => _ = estate.refresh(reader).await?,
+        None => estate.now = jiff::Timestamp::now().into(),
+    }
+    Ok(estate)
 }
 
 /// New at every start: what a process that died had claimed is nobody's.

@@ -76,15 +76,21 @@ pub(super) async fn list(
     limit: u32,
     json: bool,
 ) -> Result<(), Failure> {
-    let store = context.store().await?;
-    if let Some(site) = &site {
-        context.site(&store, site).await?;
+    let reader = match &site {
+        Some(site) => Some(context.reader_for(site).await?),
+        None => context.reader().await?,
+    };
+    if let (Some(site), Some(reader)) = (&site, &reader) {
+        context.site(reader, site).await?;
     }
     let filter = PostFilter {
         site,
         deleted: false,
     };
-    let posts = store.posts(&filter, limit).await?;
+    let posts = match &reader {
+        Some(reader) => reader.posts(&filter, limit).await?,
+        None => Vec::new(),
+    };
     if json {
         context.out.json(&posts);
         return Ok(());

@@ -16,7 +16,7 @@ use crate::engine::tick::{Tick, look, tick};
 use crate::engine::workspace::Gathered;
 use crate::model::{Attention, ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait};
 use crate::plan::{plan, show};
-use crate::store::{Publication, Reader, Store, StoreError};
+use crate::store::{Publication, Store, StoreError};
 
 /// With `--wait`: a trigger that failed this often in a row is not waited for.
 const PATIENCE: u32 = 5;
@@ -49,13 +49,8 @@ async fn preview(
     options: &Reconcile,
     gathered: &Gathered,
 ) -> Result<ExitCode, Failure> {
-    let reader = Reader::open(&context.address()?).await?;
-    let mut estate = Estate::default();
-    if let Some(reader) = &reader {
-        estate.refresh(reader).await?;
-    } else {
-        estate.now = jiff::Timestamp::now().into();
-    }
+    let reader = context.reader().await?;
+    let mut estate = super::estate(reader.as_ref()).await?;
     estate.keep_files(&gathered.parts);
     let publication = publish::difference(&estate, gathered, options.force)?;
     estate

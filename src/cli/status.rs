@@ -5,7 +5,7 @@ use crate::engine::estate::Estate;
 use crate::engine::explain;
 use crate::model::{Plan, SiteName};
 use crate::plan::{plan, show};
-use crate::store::Store;
+use crate::store::Reader;
 
 /// How many builds a site's status shows.
 const RECENT: u32 = 5;
@@ -16,16 +16,18 @@ pub(super) async fn status(
     site: Option<&SiteName>,
     json: bool,
 ) -> Result<ExitCode, Failure> {
-    let store = context.store().await?;
-    let mut estate = Estate::default();
-    estate.refresh(&store).await?;
-    if let Some(name) = site {
-        context.site(&store, name).await?;
+    let reader = match site {
+        Some(name) => Some(context.reader_for(name).await?),
+        None => context.reader().await?,
+    };
+    let mut estate = super::estate(reader.as_ref()).await?;
+    if let (Some(name), Some(reader)) = (site, &reader) {
+        context.site(reader, name).await?;
         estate.desired.only = Some([name.clone()].into());
     }
     let plan = plan(&estate.desired, &estate.observed, estate.now);
     let explanations = match site {
-        Some(_) => explain::explanations(&estate, Some(&store), &plan).await?,
+        Some(_) => explain::explanations(&estate, reader.as_ref(), &plan).await?,
         None => Default::default(),
     };
     if json {
@@ -38,8 +40,8 @@ pub(super) async fn status(
             width: context.out.width(),
         };
         context.out.data(&show::text(&plan, &explanations, options));
-        if let Some(name) = site {
-            recent(context, &store, &estate, name).await?;
+        if let (Some(name), Some(reader)) = (site, &reader) {
+            recent(context, reader, &estate, name).await?;
         }
     }
     if estate.generation.is_none() {
@@ -56,7 +58,7 @@ fn exit(plan: &Plan) -> ExitCode {
 
 async fn recent(
     context: &Context,
-    store: &Store,
+    reader: &Reader,
     estate: &Estate,
     name: &SiteName,
 ) -> Result<(), Failure> {
@@ -73,7 +75,7 @@ async fn recent(
         text.push_str(&format!("last built {} from {}\n", built.at, built.hash));
     }
     context.out.data(&text);
-    print(context, &store.builds(&details.id, RECENT).await?);
+    print(context, &reader.builds(&details.id, RECENT).await?);
     Ok(())
 }
 
@@ -83,12 +85,12 @@ pub(super) async fn history(
     limit: u32,
     json: bool,
 ) -> Result<(), Failure> {
-    let store = context.store().await?;
-    let site = match store.site(name).await? {
+    let reader = context.reader_for(name).await?;
+    let site = match reader.site(name).await? {
         Some(site) => site,
-        None => return Err(context.unknown_site(&store, name).await?),
+        None => return Err(context.unknown_site(&reader, name).await?),
     };
-    let builds = store.builds(&site.id, limit).await?;
+    let builds = reader.builds(&site.id, limit).await?;
     if json {
         context.out.json(&builds);
         return Ok(());

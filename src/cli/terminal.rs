@@ -1,5 +1,6 @@
 use std::error::Error;
-use std::io::{IsTerminal, Write as _};
+use std::io::{ErrorKind, IsTerminal, Write as _};
+use std::sync::OnceLock;
 
 use super::args::Color;
 use crate::config::{Diagnostics, Paint};
@@ -7,6 +8,7 @@ use crate::config::{Diagnostics, Paint};
 /// Where output goes, and how much of a terminal that is.
 pub(super) struct Terminal {
     color: Color,
+    unwritten: OnceLock<std::io::Error>,
 }
 
 const RED: &str = "\x1b[1;31m";
@@ -15,13 +17,26 @@ const RESET: &str = "\x1b[0m";
 
 impl Terminal {
     pub(super) fn new(color: Color) -> Self {
-        Self { color }
+        Self {
+            color,
+            unwritten: OnceLock::new(),
+        }
     }
 
-    /// Data: to standard output. A reader that has gone away (`| head`) is no error.
+    /// Data: to standard output. A reader that has gone away (`| head`) is no error; any other
+    /// failure is kept for [`unwritten`](Self::unwritten), and the command goes on with its work.
     pub(super) fn data(&self, text: &str) {
         let mut out = std::io::stdout().lock();
-        let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            let _the_first_one_counts = self.unwritten.set(error);
+        }
+    }
+
+    /// Why not all data could be written, if so.
+    pub(super) fn unwritten(&mut self) -> Option<std::io::Error> {
+        self.unwritten.take()
     }
 
     /// Data as JSON, indented.

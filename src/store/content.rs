@@ -82,6 +82,9 @@ pub(super) fn posts_part(posts: &[PostInPart]) -> Part {
     }))
 }
 
+pub(super) const PUBLISHED_POSTS: &str =
+    "SELECT slug, digest, title FROM post WHERE site = $1 AND state = 'published'";
+
 impl Reader {
     /// The posts part of a site as it is now, with the version that it was taken at.
     ///
@@ -93,8 +96,7 @@ impl Reader {
         let version: Option<i64> = tx!(&mut tx, conn => sqlx::query_scalar(
                 "SELECT posts_version FROM site WHERE id = $1")
             .bind(site).fetch_optional(conn).await?);
-        let rows: Vec<(String, String, String)> = tx!(&mut tx, conn => sqlx::query_as(
-                "SELECT slug, digest, title FROM post WHERE site = $1 AND state = 'published'")
+        let rows: Vec<(String, String, String)> = tx!(&mut tx, conn => sqlx::query_as(PUBLISHED_POSTS)
             .bind(site).fetch_all(conn).await?);
         let posts = rows
             .into_iter()

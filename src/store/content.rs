@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use sqlx::types::Json;
 
-use super::db::{Tx, each, pool, tx};
+use super::db::{Dialect, Tx, each, pool, tx};
 use super::error::StoreError;
 use super::estate::parsed;
 use super::{Reader, Store};
@@ -74,6 +74,17 @@ struct ManifestRow {
     revision: String,
 }
 
+macro_rules! posts_sql {
+    ($each:literal) => {
+        concat!(
+            "SELECT s.id, s.posts_version, p.slug, p.digest, p.title FROM ",
+            $each,
+            "($1) AS e JOIN site s ON s.id = e.value->>'d' \
+             LEFT JOIN post p ON p.site = s.id AND p.state = 'published'"
+        )
+    };
+}
+
 /// Sites whose posts are read in one query.
 const SITES_AT_ONCE: usize = 1_000;
 
@@ -92,6 +103,10 @@ fn post_in_part((slug, digest, title): (String, String, String)) -> Result<PostI
         title,
     })
 }
+
+/// The published posts of some sites, on SQLite.
+#[cfg(test)]
+pub(super) const PUBLISHED_POSTS: &str = posts_sql!("json_each");
 
 impl Reader {
     /// The posts part of a site as it is now, with the version that it was taken at.
@@ -124,12 +139,10 @@ impl Reader {
                     d: (*site).to_owned(),
                 })
                 .collect();
-            let sql = each!(
-                tx.dialect(),
-                "SELECT s.id, s.posts_version, p.slug, p.digest, p.title FROM ",
-                "($1) AS e JOIN site s ON s.id = e.value->>'d' \
-                 LEFT JOIN post p ON p.site = s.id AND p.state = 'published'"
-            );
+            let sql = match tx.dialect() {
+                Dialect::Sqlite => posts_sql!("json_each"),
+                Dialect::Postgres => posts_sql!("jsonb_array_elements"),
+            };
             let rows: Vec<Row> = tx!(&mut tx, conn => sqlx::query_as(sql)
                 .bind(Json(ids)).fetch_all(conn).await?);
             for (site, version, slug, digest, title) in rows {

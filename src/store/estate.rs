@@ -5,11 +5,9 @@ use sqlx::FromRow;
 use super::Reader;
 use super::db::{Pool, Tx, pool, tx};
 use super::error::StoreError;
+use super::site_row::{RawSite, SiteRow, site_sql};
 use crate::config::Settings;
-use crate::model::{
-    Account, Broken, BuildId, BuildState, Built, ContentHash, Digest, Fingerprint, Flight, Hold,
-    HolderId, Millis, Origin, Rebuild, SiteName, Source, Trouble, Wanted,
-};
+use crate::model::{Account, BuildId, BuildState, Digest, Flight, HolderId, Millis, SiteName};
 
 /// What changed since a reader last looked, as one state of the whole database.
 #[derive(Debug)]
@@ -45,61 +43,6 @@ pub struct Generation {
     pub published_at: Millis,
 }
 
-/// One site as it is stored.
-#[derive(Clone, Debug)]
-pub struct SiteRow {
-    /// Its id, which a rename keeps.
-    pub id: String,
-    /// Its name.
-    pub name: SiteName,
-    /// Who declares it.
-    pub origin: Origin,
-    /// Whether it is wanted.
-    pub presence: Presence,
-    /// The line of `sites.toml` that declares it.
-    pub source: Option<Source>,
-    /// Its spec as JSON; parsed when it is needed.
-    pub spec: String,
-    /// The digest of its files, or why they could not be read.
-    pub files: Option<Result<Digest, String>>,
-    /// The code revision that it was published with.
-    pub revision: Option<String>,
-    /// Counts the changes of its published posts.
-    pub posts_version: i64,
-    /// The digest of its published posts, if it was taken at this version.
-    pub posts: Option<Digest>,
-    /// Somebody paused it.
-    pub hold: Option<Hold>,
-    /// Somebody asked for a build.
-    pub rebuild: Option<Rebuild>,
-    /// Content that was let through the safety rails.
-    pub approved: Option<ContentHash>,
-    /// Goes up with every claim, and with what forbids one that was decided before: a pause, an
-    /// adoption, the end of the site. A claim under an older one is refused.
-    pub fence: i64,
-    /// The last build that is known to have been taken.
-    pub built: Option<Built>,
-    /// Nobody knows how a later build ended.
-    pub uncertain: bool,
-    /// The content that is wanted since when.
-    pub wanted: Option<Wanted>,
-    /// Triggers that failed in a row.
-    pub trouble: Option<Trouble>,
-    /// Content that the builder failed to build.
-    pub broken: Option<Broken>,
-}
-
-/// Whether a site is wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Presence {
-    /// It is declared.
-    Declared,
-    /// It is no longer declared and has to be forgotten.
-    Removed,
-    /// It is forgotten; its posts and builds are kept.
-    Forgotten,
-}
-
 /// A build that is not over, and the site it is of.
 #[derive(Clone, Debug)]
 pub struct FlightRow {
@@ -107,43 +50,6 @@ pub struct FlightRow {
     pub site: String,
     /// The build.
     pub flight: Flight,
-}
-
-#[derive(FromRow)]
-struct RawSite {
-    id: String,
-    name: String,
-    origin: String,
-    presence: String,
-    line: Option<i64>,
-    spec: String,
-    files_digest: Option<String>,
-    files_problem: Option<String>,
-    revision: Option<String>,
-    posts_version: i64,
-    posts_digest: Option<String>,
-    posts_digest_version: i64,
-    hold: Option<String>,
-    rebuild: Option<String>,
-    approved: Option<String>,
-    fence: i64,
-    built_spec: Option<String>,
-    built_posts: Option<String>,
-    built_files: Option<String>,
-    built_revision: Option<String>,
-    built_at: Option<i64>,
-    uncertain: bool,
-    wanted_hash: Option<String>,
-    wanted_since: Option<i64>,
-    drift_since: Option<i64>,
-    failures: i64,
-    failed_at: Option<i64>,
-    failed_error: Option<String>,
-    failed_after: Option<i64>,
-    stalled: bool,
-    broken_hash: Option<String>,
-    broken_at: Option<i64>,
-    broken_error: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -168,23 +74,31 @@ struct RawGeneration {
     published_at: i64,
 }
 
-macro_rules! site_sql {
-    ($condition:literal) => {
-        concat!(
-            "SELECT s.id, s.name, s.origin, s.presence, s.line, s.spec, s.files_digest, \
-             s.files_problem, s.revision, s.posts_version, s.posts_digest, \
-             s.posts_digest_version, s.hold, s.rebuild, s.approved, o.fence, o.built_spec, o.built_posts, \
-             o.built_files, o.built_revision, o.built_at, o.uncertain, o.wanted_hash, \
-             o.wanted_since, o.drift_since, o.failures, o.failed_at, o.failed_error, \
-             o.failed_after, o.stalled, o.broken_hash, o.broken_at, o.broken_error \
-             FROM site s JOIN observed o ON o.site = s.id ",
-            $condition
-        )
-    };
-}
-
 /// One minute of fired builds is what the limit per minute looks back on.
 const MINUTE_MS: i64 = 60_000;
+
+pub(super) const EVERY_SITE: &str = site_sql!("WHERE s.presence <> 'forgotten'");
+
+pub(super) const SITES_SINCE: &str = site_sql!(
+    "WHERE s.id IN (SELECT id FROM site WHERE seq >= $1 \
+     UNION SELECT site FROM observed WHERE seq >= $1)"
+);
+
+pub(super) const SITE_BY_NAME: &str = site_sql!("WHERE s.name = $1");
+
+pub(super) const FLIGHTS: &str = "SELECT id, site, content_hash, state, fence, holder, claimed_at, \
+     lease_until, deadline FROM build WHERE ended_at IS NULL";
+
+pub(super) const HOSTED_IN_FLIGHT: &str =
+    "SELECT COUNT(*) FROM build WHERE ended_at IS NULL AND hosted";
+
+pub(super) const FIRED_SINCE: &str =
+    "SELECT claimed_at FROM build WHERE hosted AND claimed_at > $1 ORDER BY claimed_at";
+
+pub(super) const NEXT_POST: &str = "SELECT MIN(publish_at) FROM post WHERE state = 'scheduled'";
+
+pub(super) const NEWEST_GENERATION: &str = "SELECT number, digest, revision, settings, published_at \
+     FROM generation ORDER BY number DESC LIMIT 1";
 
 impl Reader {
     /// Everything that changed since `cursor`, 0 for everything, as one state of the database.
@@ -197,13 +111,9 @@ impl Reader {
         let now = tx.now().await?;
         let next = tx.cursor().await?;
         let raw: Vec<RawSite> = if cursor == 0 {
-            tx!(&mut tx, conn => sqlx::query_as(site_sql!("WHERE s.presence <> 'forgotten'"))
-                .fetch_all(conn).await?)
+            tx!(&mut tx, conn => sqlx::query_as(EVERY_SITE).fetch_all(conn).await?)
         } else {
-            tx!(&mut tx, conn => sqlx::query_as(site_sql!(
-                    "WHERE s.id IN (SELECT id FROM site WHERE seq >= $1 \
-                     UNION SELECT site FROM observed WHERE seq >= $1)"))
-                .bind(cursor).fetch_all(conn).await?)
+            tx!(&mut tx, conn => sqlx::query_as(SITES_SINCE).bind(cursor).fetch_all(conn).await?)
         };
         let sites = raw
             .into_iter()
@@ -212,8 +122,7 @@ impl Reader {
         let flights = flights(&mut tx).await?;
         let account = account(&mut tx, now).await?;
         let generation = generation(&mut tx).await?;
-        let next_post_at: Option<i64> = tx!(&mut tx, conn => sqlx::query_scalar(
-                "SELECT MIN(publish_at) FROM post WHERE state = 'scheduled'")
+        let next_post_at: Option<i64> = tx!(&mut tx, conn => sqlx::query_scalar(NEXT_POST)
             .fetch_one(conn).await?);
         Ok(Delta {
             sites,
@@ -232,7 +141,7 @@ impl Reader {
     ///
     /// [`StoreError`] when the database cannot be reached.
     pub async fn site(&self, name: &SiteName) -> Result<Option<SiteRow>, StoreError> {
-        let raw: Option<RawSite> = pool!(&self.pool, pool => sqlx::query_as(site_sql!("WHERE s.name = $1"))
+        let raw: Option<RawSite> = pool!(&self.pool, pool => sqlx::query_as(SITE_BY_NAME)
             .bind(name.as_str()).fetch_optional(pool).await?);
         raw.map(SiteRow::try_from).transpose()
     }
@@ -267,9 +176,7 @@ impl Reader {
 }
 
 pub(super) async fn generation(tx: &mut Tx) -> Result<Option<Generation>, StoreError> {
-    let raw: Option<RawGeneration> = tx!(tx, conn => sqlx::query_as(
-            "SELECT number, digest, revision, settings, published_at FROM generation \
-             ORDER BY number DESC LIMIT 1")
+    let raw: Option<RawGeneration> = tx!(tx, conn => sqlx::query_as(NEWEST_GENERATION)
         .fetch_optional(conn).await?);
     raw.map(|raw| {
         Ok(Generation {
@@ -284,9 +191,7 @@ pub(super) async fn generation(tx: &mut Tx) -> Result<Option<Generation>, StoreE
 }
 
 async fn flights(tx: &mut Tx) -> Result<Vec<FlightRow>, StoreError> {
-    let raw: Vec<RawFlight> = tx!(tx, conn => sqlx::query_as(
-            "SELECT id, site, content_hash, state, fence, holder, claimed_at, lease_until, \
-             deadline FROM build WHERE ended_at IS NULL")
+    let raw: Vec<RawFlight> = tx!(tx, conn => sqlx::query_as(FLIGHTS)
         .fetch_all(conn).await?);
     raw.into_iter()
         .map(|raw| {
@@ -309,11 +214,9 @@ async fn flights(tx: &mut Tx) -> Result<Vec<FlightRow>, StoreError> {
 
 /// What limits and budget are counted over, as of `now`.
 pub(super) async fn account(tx: &mut Tx, now: Millis) -> Result<Account, StoreError> {
-    let in_flight: i64 = tx!(tx, conn => sqlx::query_scalar(
-            "SELECT COUNT(*) FROM build WHERE ended_at IS NULL AND hosted = TRUE")
+    let in_flight: i64 = tx!(tx, conn => sqlx::query_scalar(HOSTED_IN_FLIGHT)
         .fetch_one(conn).await?);
-    let fired: Vec<i64> = tx!(tx, conn => sqlx::query_scalar(
-            "SELECT claimed_at FROM build WHERE hosted = TRUE AND claimed_at > $1 ORDER BY claimed_at")
+    let fired: Vec<i64> = tx!(tx, conn => sqlx::query_scalar(FIRED_SINCE)
         .bind(now.0 - MINUTE_MS).fetch_all(conn).await?);
     let deploys: Option<i64> = tx!(tx, conn => sqlx::query_scalar(
             "SELECT deploys FROM spend WHERE month = $1")
@@ -323,95 +226,6 @@ pub(super) async fn account(tx: &mut Tx, now: Millis) -> Result<Account, StoreEr
         fired: fired.into_iter().map(Millis).collect(),
         deploys_this_month: u32::try_from(deploys.unwrap_or(0)).unwrap_or(0),
     })
-}
-
-impl TryFrom<RawSite> for SiteRow {
-    type Error = StoreError;
-
-    fn try_from(raw: RawSite) -> Result<Self, StoreError> {
-        let posts = (raw.posts_digest_version == raw.posts_version)
-            .then_some(raw.posts_digest)
-            .flatten();
-        Ok(Self {
-            name: parsed(&raw.name)?,
-            origin: match raw.origin.as_str() {
-                "file" => Origin::File,
-                _ => Origin::Chat,
-            },
-            presence: match raw.presence.as_str() {
-                "declared" => Presence::Declared,
-                "removed" => Presence::Removed,
-                _ => Presence::Forgotten,
-            },
-            source: raw
-                .line
-                .and_then(|line| u32::try_from(line).ok())
-                .map(|line| Source { line }),
-            files: match (raw.files_digest, raw.files_problem) {
-                (_, Some(problem)) => Some(Err(problem)),
-                (Some(digest), None) => Some(Ok(parsed(&digest)?)),
-                (None, None) => None,
-            },
-            revision: raw.revision,
-            posts_version: raw.posts_version,
-            posts: posts.map(|digest| parsed(&digest)).transpose()?,
-            hold: raw.hold.map(|text| json(&text)).transpose()?,
-            rebuild: raw.rebuild.map(|text| json(&text)).transpose()?,
-            approved: raw.approved.map(|hash| parsed(&hash)).transpose()?,
-            built: match (
-                raw.built_spec,
-                raw.built_posts,
-                raw.built_files,
-                raw.built_revision,
-                raw.built_at,
-            ) {
-                (Some(spec), Some(posts), Some(files), Some(revision), Some(at)) => {
-                    let fingerprint = Fingerprint {
-                        spec: parsed(&spec)?,
-                        posts: parsed(&posts)?,
-                        files: parsed(&files)?,
-                        revision: parsed(&revision)?,
-                    };
-                    Some(Built {
-                        hash: fingerprint.hash(),
-                        fingerprint,
-                        at: Millis(at),
-                    })
-                }
-                _ => None,
-            },
-            fence: raw.fence,
-            uncertain: raw.uncertain,
-            wanted: match (raw.wanted_hash, raw.wanted_since, raw.drift_since) {
-                (Some(hash), Some(since), Some(drift_since)) => Some(Wanted {
-                    hash: parsed(&hash)?,
-                    since: Millis(since),
-                    drift_since: Millis(drift_since),
-                }),
-                _ => None,
-            },
-            trouble: (raw.failures > 0 || raw.stalled).then(|| Trouble {
-                failures: u32::try_from(raw.failures).unwrap_or(u32::MAX),
-                at: Millis(raw.failed_at.unwrap_or(0)),
-                error: raw.failed_error.unwrap_or_default(),
-                after: raw
-                    .failed_after
-                    .and_then(|ms| u64::try_from(ms).ok())
-                    .map(std::time::Duration::from_millis),
-                stalled: raw.stalled,
-            }),
-            broken: match (raw.broken_hash, raw.broken_at) {
-                (Some(hash), Some(at)) => Some(Broken {
-                    hash: parsed(&hash)?,
-                    at: Millis(at),
-                    error: raw.broken_error.unwrap_or_default(),
-                }),
-                _ => None,
-            },
-            id: raw.id,
-            spec: raw.spec,
-        })
-    }
 }
 
 /// Parses what was stored as text.

@@ -11,7 +11,10 @@ mod estate;
 mod posts;
 mod publish;
 mod record;
+mod site_row;
 mod sites;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::borrow::Cow;
@@ -22,9 +25,10 @@ pub use builds::{BuildRow, Claim, ClaimRequest, Recorded};
 pub use content::{PartRow, PostInPart};
 pub use db::{Address, Dialect};
 pub use error::StoreError;
-pub use estate::{Delta, FlightRow, Generation, Presence, SiteRow};
+pub use estate::{Delta, FlightRow, Generation};
 pub use posts::{Listed, PostFilter};
 pub use publish::{Publication, SiteChange};
+pub use site_row::{Presence, SiteRow};
 pub use sites::{NewSite, Resumed};
 pub use upkeep::{AuditRow, Listener};
 

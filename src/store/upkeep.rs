@@ -55,6 +55,8 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// stored already to the claim that relies on it.
 const GRACE: Duration = Duration::from_secs(60 * 60);
 
+pub(super) const OUTBOX_DEPTH: &str = "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL";
+
 pub(super) async fn audit(
     tx: &mut Tx,
     at: Millis,
@@ -129,8 +131,7 @@ impl Reader {
     ///
     /// [`StoreError`] when the database cannot be reached.
     pub async fn outbox_depth(&self) -> Result<i64, StoreError> {
-        Ok(pool!(&self.pool, pool => sqlx::query_scalar(
-                "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL").fetch_one(pool).await?))
+        Ok(pool!(&self.pool, pool => sqlx::query_scalar(OUTBOX_DEPTH).fetch_one(pool).await?))
     }
 
     /// Listens for changes by other processes.

@@ -44,4 +44,3 @@ mod posts;
 mod publish;
 mod record;
 mod sites;
-mod speed;

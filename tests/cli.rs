@@ -337,14 +337,14 @@ fn status_and_history_tell_what_was_built(mut world: World) {
     }
     let status = world.json(&["status", "--json"]);
     assert_eq!(status["sites"].as_array().unwrap().len(), 2);
-    let foo = world.ok(&["status", "foo"]).stdout;
+    let detailed = world.ok(&["status", "foo"]).stdout;
     for part in [
         "+ posts: Hello",
         "The foo site  https://foo.example.org",
         "last built 2",
         "first build\n",
     ] {
-        assert!(foo.contains(part), "{part}: {foo}");
+        assert!(detailed.contains(part), "{part}: {detailed}");
     }
     assert_eq!(
         world.json(&["status", "foo", "--json"])["sites"][0]["changes"][0]["item"],

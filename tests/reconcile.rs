@@ -367,6 +367,11 @@ fn many_builds_at_once_need_force(mut world: World) {
         "{output:?}"
     );
     assert_eq!(counts(&world.plan(&[])), [0, 0, 12, 0, 0]);
+    // Not "nothing to do".
+    let output = world
+        .estate
+        .microblot(&["reconcile", "--plan", "--detailed-exitcode"]);
+    assert_eq!(output.code, 2);
     let output = world.fails(&["reconcile"]);
     assert!(output.stdout.contains("12 of 12 sites"), "{output:?}");
     assert!(world.hooks.calls().is_empty());

@@ -357,6 +357,58 @@ fn a_failure_is_tried_again_by_itself() {
 }
 
 #[test]
+fn an_emptied_file_is_refused_and_told() {
+    let mut world = World::on_sqlite();
+    one(&mut world, AT_ONCE);
+    let serve = world.estate.serve();
+    let url = serve.url();
+    world.hooks.wait_for(1, SOON);
+    settled(&world);
+    world.estate.write("sites.toml", "# Oops.\n");
+    eventually("the refusal", || {
+        let ready = get(&url, "/readyz").json();
+        let problem = ready["sites_toml"].as_str()?;
+        problem
+            .contains("declares no site, and 1 are published")
+            .then_some(())
+    });
+    world.post("foo", "Hello");
+    world.hooks.wait_for(2, SOON);
+    settled(&world);
+    world.publish();
+    eventually("no complaint any more", || {
+        let ready = get(&url, "/readyz").json();
+        ready["sites_toml"].is_null().then_some(())
+    });
+    assert_eq!(world.hooks.calls().len(), 2);
+}
+
+#[test]
+fn a_server_tells_no_secret() {
+    let mut world = World::on_sqlite();
+    one(&mut world, AT_ONCE);
+    world.hosted("gone", "");
+    world.hooks.always("gone", Answer::NotFound);
+    world.estate.env("RUST_LOG", "trace");
+    world.estate.env("MICROBLOT_LOG", "json");
+    let serve = world.estate.serve();
+    let url = serve.url();
+    world.hooks.wait_for(2, SOON);
+    serve.wait_for_line("the build hook does not exist", SOON);
+    let mut told = serve.stderr();
+    assert!(told.contains("TRACE"));
+    for path in ["/readyz", "/metrics", "/healthz"] {
+        told.push_str(&get(&url, path).body);
+    }
+    for site in ["foo", "gone"] {
+        let address = world.hooks.address(site);
+        let secret = address.rsplit('/').next().unwrap();
+        assert!(!told.contains(secret), "{site}");
+    }
+    assert!(!told.contains("build_hooks/"));
+}
+
+#[test]
 fn it_says_why_it_cannot_start() {
     let mut world = World::on_sqlite();
     one(&mut world, AT_ONCE);

@@ -71,9 +71,14 @@ async fn preview(
     let failed = plan.is_unreadable();
     Ok(match (failed, options.detailed_exitcode) {
         (true, _) => ExitCode::from(1),
-        (false, true) if plan.counts.build + plan.counts.forget > 0 => ExitCode::from(CHANGES),
+        (false, true) if has_changes(&plan) => ExitCode::from(CHANGES),
         (false, _) => ExitCode::SUCCESS,
     })
+}
+
+/// Whether there is something to fire or to forget, also if a safety rail refuses it.
+fn has_changes(plan: &Plan) -> bool {
+    plan.counts.build + plan.counts.forget > 0 || refused(plan).next().is_some()
 }
 
 fn show(

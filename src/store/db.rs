@@ -155,11 +155,7 @@ impl Pool {
                     return Ok(None);
                 }
                 let options = sqlite_options(path).read_only(true);
-                let pool = SqlitePoolOptions::new()
-                    .max_connections(4)
-                    .acquire_timeout(ACQUIRE)
-                    .connect_with(options)
-                    .await?;
+                let pool = sqlite_pool(4).connect_with(options).await?;
                 Ok(Some(Self::Sqlite(pool)))
             }
             Address::Postgres(url) => {
@@ -180,17 +176,10 @@ impl Pool {
                     .create_if_missing(true)
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full);
-                let write = SqlitePoolOptions::new()
-                    .max_connections(1)
-                    .acquire_timeout(ACQUIRE)
-                    .connect_with(options)
-                    .await?;
+                let write = sqlite_pool(1).connect_with(options).await?;
                 let write = Self::Sqlite(write);
                 write.migrate(Some(path)).await?;
-                let read = SqlitePoolOptions::new()
-                    .max_connections(4)
-                    .acquire_timeout(ACQUIRE)
-                    .connect_lazy_with(sqlite_options(path).read_only(true));
+                let read = sqlite_pool(4).connect_lazy_with(sqlite_options(path).read_only(true));
                 Ok((Self::Sqlite(read), write))
             }
             Address::Postgres(url) => {
@@ -342,6 +331,17 @@ fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
     PgConnectOptions::from_str(url)
         .map(|options| options.application_name("microblot"))
         .map_err(|_may_show_the_password| StoreError::Address("postgres".to_owned()))
+}
+
+/// A pool that gives up connections which believe to be in a transaction.
+///
+/// A full disk ends a transaction by itself; the rollback that follows fails, and the connection
+/// then counts one transaction too many for ever: the only writer could never begin another one.
+fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
 }
 
 /// A pool that gives up connections which say nothing, instead of waiting for TCP to do so.

@@ -22,6 +22,11 @@ pub enum StoreError {
         "the disk is full: nothing of this change was stored, nothing that was stored before is lost; make room and try again"
     )]
     Full(#[source] sqlx::Error),
+    /// SQLite's file cannot be written.
+    #[error(
+        "the database file cannot be written, and nothing of this change was stored; is the disk full, or a quota or a limit of file sizes reached?"
+    )]
+    Unwritable(#[source] sqlx::Error),
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migrate(#[source] Box<sqlx::migrate::MigrateError>),
@@ -38,13 +43,14 @@ impl From<sqlx::Error> for StoreError {
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::Silent;
         }
-        // SQLITE_FULL is 13, SQLITE_IOERR (10) with its extended codes is what a full file system
-        // gives for the shared-memory file; PostgreSQL's class 53 is "insufficient resources".
+        // SQLITE_FULL is 13; quotas and limits are SQLITE_IOERR (10) with what failed: write 778,
+        // fsync 1034, truncate 1546, the shared-memory file 4874. PostgreSQL's disk_full is 53100.
         let code = error
             .as_database_error()
             .and_then(|database| database.code().map(|code| code.into_owned()));
         match code.as_deref() {
             Some("13" | "53100") => Self::Full(error),
+            Some("778" | "1034" | "1546" | "4874") => Self::Unwritable(error),
             _ => Self::Database(error),
         }
     }

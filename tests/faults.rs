@@ -8,8 +8,18 @@
 
 mod support;
 
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "faults/database.rs"]
 mod database;
+#[path = "faults/disk.rs"]
+mod disk;
+#[path = "faults/files.rs"]
+mod files;
+#[path = "faults/histories.rs"]
+mod histories;
+#[path = "faults/hooks.rs"]
+mod hooks;
 #[path = "faults/kills.rs"]
 mod kills;
 #[path = "faults/replicas.rs"]

@@ -38,14 +38,14 @@ impl From<sqlx::Error> for StoreError {
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::Silent;
         }
-        // SQLite: FULL is 13. IOERR_WRITE (778) is what it makes of a file that may not grow for
-        // another reason (a quota, a limit), IOERR_SHMSIZE (4874) of a full disk when it is the
-        // file beside the database that cannot. PostgreSQL: 53100 is disk_full.
+        // SQLite: FULL is 13. What it makes of a file that may not grow for another reason (a quota,
+        // a limit) is IOERR with what failed: write 778, fsync 1034, truncate 1546, the file of
+        // shared memory 4874. PostgreSQL: 53100 is disk_full.
         let code = error
             .as_database_error()
             .and_then(|database| database.code().map(|code| code.into_owned()));
         match code.as_deref() {
-            Some("13" | "778" | "4874" | "53100") => Self::Full(error),
+            Some("13" | "778" | "1034" | "1546" | "4874" | "53100") => Self::Full(error),
             _ => Self::Database(error),
         }
     }

@@ -12,6 +12,8 @@ use microblot::model::{
 };
 use microblot::store::{Address, BuildRow, Store, StoreError};
 
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
+
 use crate::support::estate::{Estate, Serve};
 use crate::support::hooks::{Call, HookServer};
 use crate::support::postgres::{self, Database};
@@ -103,6 +105,25 @@ impl World {
     /// The same database, beside the program.
     pub fn beside(&self) -> Beside {
         Beside::open(&self.url())
+    }
+
+    /// Runs statements on the database, as nothing but a fault would.
+    pub fn sql(&self, beside: &Beside, statements: &str) {
+        let statements = AssertSqlSafe(statements.to_owned());
+        beside.run(async {
+            match &self.database {
+                None => {
+                    let mut conn = SqliteConnection::connect(&self.url()).await.unwrap();
+                    conn.execute(statements).await.unwrap();
+                    conn.close().await.unwrap();
+                }
+                Some(database) => {
+                    let mut conn = PgConnection::connect(database.url()).await.unwrap();
+                    conn.execute(statements).await.unwrap();
+                    conn.close().await.unwrap();
+                }
+            }
+        });
     }
 
     /// Lets the hook of a site be somewhere else from now on; `None`: where it was.

@@ -202,6 +202,11 @@ impl HookServer {
         hooks.answers.entry(None).or_default().extend(answers);
     }
 
+    /// Forgets the answers that are queued and were not asked for.
+    pub fn forget_answers(&self) {
+        self.shared.lock().answers.clear();
+    }
+
     /// What `hook` answers when nothing is queued.
     pub fn always(&self, hook: &str, answer: Answer) {
         self.shared

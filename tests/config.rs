@@ -1,6 +1,9 @@
 //! `sites.toml` through its front door: examples with the diagnostics that people see, the schema
 //! beside the loader, and properties over arbitrary and damaged text.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+
 use std::path::{Path, PathBuf};
 
 use microblot::config::{self, Config, Diagnostics, Paint, ReadError, Settings, Severity};

@@ -151,10 +151,12 @@ impl FileTree {
         }
         if let Some(target) = &self.cache_file
             && cache != before
+            && let Err(error) = cache.store(target)
         {
-            if let Err(error) = cache.store(target) {
-                tracing::warn!(file = %target.display(), %error, "digests of files are not kept: the next start reads all files again");
-            }
+            tracing::warn!(
+                file = %target.display(), %error,
+                "digests of files are not kept: the next start reads all files again"
+            );
         }
         cache
     }

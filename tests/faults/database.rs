@@ -27,7 +27,9 @@ fn a_dead_replica_is_taken_over_in_fifteen_seconds() {
         let log = serve.as_ref().map(Serve::stderr).unwrap_or_default();
         log.contains("building site-00")
     };
-    let holder = replicas.iter().position(building).unwrap();
+    let holder = until("the holder says that it builds", LONG, || {
+        replicas.iter().position(building)
+    });
     let killed = Instant::now();
     replicas[holder].take().unwrap().kill();
 
@@ -208,4 +210,58 @@ fn a_vanished_replica_keeps_nothing_locked() {
         extras(&calls).values().all(|extras| *extras == 0),
         "{calls:#?}"
     );
+}
+
+/// Both replicas lose the database for longer than a lease, and the one that fired nothing is back
+/// first: it finds a lease that is over, and must not think that its holder is dead.
+#[test]
+fn whoever_comes_back_first_fires_nothing_again() {
+    let mut world = World::new(On::Postgres, 1);
+    world.estate.env("MICROBLOT_LEASE", "2s");
+    let direct = world.url();
+    let mut proxies = [Proxy::before(&direct), Proxy::before(&direct)];
+    let replicas = [0, 1].map(|i: usize| {
+        world.estate.database(&proxies[i].url(&direct));
+        world.estate.serve()
+    });
+    world.estate.database(&direct);
+    let beside = world.beside();
+    world.wait_until_built(&beside, LONG);
+
+    let name = &world.names[0];
+    let slow = Answer::Slow(Duration::from_secs(1));
+    world.hooks.answer(name.as_str(), [slow]);
+    let before: Vec<_> = replicas.iter().map(firings).collect();
+    beside.new_post(name, "a", "a").unwrap();
+    world.hooks.wait_for(2, LONG);
+    let fired = |i: &usize| firings(&replicas[*i]) > before[*i];
+    let holder = until("the holder says that it builds", LONG, || {
+        (0..2).find(&fired)
+    });
+    proxies.iter_mut().for_each(Proxy::cut);
+
+    let flight = beside.look()[name].flight.clone().unwrap();
+    until(
+        "the lease is over, and both have noticed that the database is away",
+        LONG,
+        || {
+            let over = beside.run(beside.store.now()).unwrap() > flight.lease_until;
+            let noticed = |serve: &Serve| serve.stderr().contains("cannot look at the estate");
+            (over && replicas.iter().all(noticed)).then_some(())
+        },
+    );
+    let other = &replicas[1 - holder];
+    proxies[1 - holder].restore();
+    wait_until_ready(other, 200, SOON);
+    proxies[holder].restore();
+    world.wait_until_built(&beside, LONG);
+    assert_eq!(world.hooks.calls().len(), 2, "{}", other.stderr());
+    world.assert_nothing_is_planned();
+    for replica in replicas {
+        assert_eq!(replica.terminate(), 0);
+    }
+}
+
+fn firings(serve: &Serve) -> usize {
+    serve.stderr().matches("building site-00").count()
 }

@@ -54,8 +54,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let own_pattern = each("*.md")?;
     let own_file = each(".md")?;
 
-    let (took, scan) = time(|| scan(&root, &cache, &one));
-    println!("first scan: {took:.1?}, {:?}", scan.report);
+    let (took, first) = time(|| scan(&root, &cache, &one));
+    println!("first scan: {took:.1?}, {:?}", first.report);
 
     let mut figures: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
     let mut long_running = FileTree::with_cache(&root, Some(cache.clone()));

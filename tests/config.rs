@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
-
 use std::path::{Path, PathBuf};
 
 use microblot::config::{self, Config, Diagnostics, Paint, ReadError, Settings, Severity};

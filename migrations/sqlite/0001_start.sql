@@ -89,7 +89,6 @@ CREATE TABLE build (
 CREATE UNIQUE INDEX build_in_flight ON build (site) WHERE ended_at IS NULL;
 CREATE INDEX build_by_site ON build (site, claimed_at);
 CREATE INDEX build_hosted ON build (claimed_at) WHERE hosted;
-CREATE INDEX build_claims ON build (holder) WHERE ended_at IS NULL;
 
 -- Hosted builds fired in a calendar month (UTC), by its first moment.
 CREATE TABLE spend (month INTEGER PRIMARY KEY, deploys INTEGER NOT NULL) STRICT;

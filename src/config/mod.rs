@@ -1,6 +1,6 @@
 //! `sites.toml`: from its text to a [`Config`], or to every diagnostic at once.
 //!
-//! Pure apart from [`read`], which opens the file.
+//! Pure apart from [`read()`], which opens the file.
 
 mod builder;
 mod diagnostic;

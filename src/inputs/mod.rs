@@ -14,7 +14,7 @@
 //! - A name that is not UTF-8, a pipe, socket or device, and whatever cannot be read, is an error.
 //! - An error is one of the sites whose globs it leaves unanswered. The others are not held up.
 //!
-//! A file is read again only when its [stat](cache) says that it may have changed.
+//! A file is read again only when its size, times or inode say that it may have changed.
 
 mod cache;
 mod content;

@@ -104,7 +104,8 @@ pub struct Broken {
 /// What limits and budget are counted over: hosted builds, over all replicas.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Account {
-    /// Builds that are not over.
+    /// Builds that are claimed and not over. Those of unknown outcome are left out: a few hooks that
+    /// never answer would hold up every other site until their deadlines.
     pub in_flight: u32,
     /// When builds were fired in the last minute, oldest first.
     pub fired: Vec<Millis>,

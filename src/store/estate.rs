@@ -89,8 +89,10 @@ pub(super) const SITE_BY_NAME: &str = site_sql!("WHERE s.name = $1");
 pub(super) const FLIGHTS: &str = "SELECT id, site, content_hash, state, fence, holder, claimed_at, \
      lease_until, deadline FROM build WHERE ended_at IS NULL";
 
+// Not those whose answer never came: a few hooks that hang would hold up every other site until
+// their deadlines.
 pub(super) const HOSTED_IN_FLIGHT: &str =
-    "SELECT COUNT(*) FROM build WHERE ended_at IS NULL AND hosted";
+    "SELECT COUNT(*) FROM build WHERE ended_at IS NULL AND hosted AND state = 'claimed'";
 
 pub(super) const FIRED_SINCE: &str =
     "SELECT claimed_at FROM build WHERE hosted AND claimed_at > $1 ORDER BY claimed_at";

@@ -120,7 +120,6 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
         // was given.
         let partial = [
             "build_in_flight",
-            "build_claims",
             "build_hosted",
             "post_scheduled",
             "outbox_waiting",

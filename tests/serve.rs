@@ -228,7 +228,7 @@ fn a_removed_site_is_forgotten_and_comes_back(mut world: World) {
 }
 
 fn a_burst_is_one_build(mut world: World) {
-    one(&mut world, "[defaults]\ndebounce = \"1s\"\n");
+    one(&mut world, "[defaults]\ndebounce = \"2s\"\n");
     let _serve = world.estate.serve();
     world.hooks.wait_for(1, SOON);
     settled(&world);
@@ -259,7 +259,7 @@ fn an_endless_burst_is_built_all_the_same(mut world: World) {
         (world.hooks.calls().len() > 1).then_some(())
     });
     settled(&world);
-    assert!(world.hooks.calls().len() <= 3);
+    assert!(world.hooks.calls().len() < number, "not one for each edit");
 }
 
 fn told_to_stop_it_finishes_what_is_in_the_air(mut world: World) {

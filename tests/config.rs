@@ -12,7 +12,10 @@ fn examples(kind: &str) -> Vec<(String, String)> {
     let mut examples: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
         .map(|path| {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
             (name, std::fs::read_to_string(path).unwrap())
@@ -57,7 +60,12 @@ fn each_invalid_example_says_what_is_wrong_and_what_to_write() {
 #[test]
 fn no_diagnostic_shows_a_secret() {
     let secrets = ["5d3b0a1c2e4f", "abcdefghijklmnop", "1234", "hunter2"];
-    for name in ["hooks", "secrets-in-comments", "secrets-in-values", "url-credentials"] {
+    for name in [
+        "hooks",
+        "secrets-in-comments",
+        "secrets-in-values",
+        "url-credentials",
+    ] {
         let path = root().join(format!("tests/config/invalid/{name}.toml"));
         let text = std::fs::read_to_string(path).unwrap();
         let diagnostics = load(&text).unwrap_err();
@@ -67,7 +75,10 @@ fn no_diagnostic_shows_a_secret() {
             serde_json::to_string(&diagnostics).unwrap(),
         );
         for secret in secrets {
-            assert!(!everything.contains(secret), "{name} shows {secret}:\n{everything}");
+            assert!(
+                !everything.contains(secret),
+                "{name} shows {secret}:\n{everything}"
+            );
         }
     }
 }
@@ -99,10 +110,17 @@ fn the_example_of_the_design_is_read_as_it_says() {
     let read: Settings =
         serde_json::from_value(serde_json::to_value(&config.settings).unwrap()).unwrap();
     assert_eq!(read, config.settings);
-    let lines: Vec<_> = config.sites.iter().map(|(name, site)| (name.as_str(), site.line)).collect();
+    let lines: Vec<_> = config
+        .sites
+        .iter()
+        .map(|(name, site)| (name.as_str(), site.line))
+        .collect();
     assert_eq!(lines, [("foo", 27), ("try", 33), ("www", 19)]);
     let www = &config.sites["www"].spec;
-    assert_eq!((www.url.as_str(), &www.posts), ("https://www.example.org", &PostsFrom::All));
+    assert_eq!(
+        (www.url.as_str(), &www.posts),
+        ("https://www.example.org", &PostsFrom::All)
+    );
     assert_eq!(www.files, ["www/**", "shared/**"]);
     assert!(www.revision);
 }
@@ -187,7 +205,11 @@ fn a_site_wins_over_defaults_and_defaults_over_what_is_built_in() {
 fn an_empty_file_declares_no_site() {
     for text in ["", "\n", "# nothing yet\n", "[sites]\n", "\u{feff}"] {
         let config = load(text).unwrap();
-        assert_eq!((config.sites.len(), config.settings), (0, Settings::default()), "{text:?}");
+        assert_eq!(
+            (config.sites.len(), config.settings),
+            (0, Settings::default()),
+            "{text:?}"
+        );
     }
     assert_eq!(Settings::default().limits.builds_at_once, Share(50));
 }
@@ -204,7 +226,10 @@ fn the_place_is_counted_in_characters_from_one() {
         ("limits = \n", "1:10"),
     ] {
         let found = &errors(text)[0];
-        assert!(found.starts_with(&format!("sites.toml:{place}: error: ")), "{text:?}: {found}");
+        assert!(
+            found.starts_with(&format!("sites.toml:{place}: error: ")),
+            "{text:?}: {found}"
+        );
     }
 }
 
@@ -247,10 +272,17 @@ fn colour_is_only_where_it_is_asked_for() {
 fn what_is_shown_is_bounded() {
     let many: String = (0..3000).map(|n| format!("key{n} = 1\n")).collect();
     let diagnostics = load(&many).unwrap_err();
-    assert_eq!((diagnostics.iter().count(), diagnostics.more()), (100, 2900));
+    assert_eq!(
+        (diagnostics.iter().count(), diagnostics.more()),
+        (100, 2900)
+    );
     assert!(diagnostics.to_string().ends_with("and 2900 more\n"));
 
-    let long = format!("[limits]\n{} = \"{}\" x", "k".repeat(100_000), "é".repeat(1_000_000));
+    let long = format!(
+        "[limits]\n{} = \"{}\" x",
+        "k".repeat(100_000),
+        "é".repeat(1_000_000)
+    );
     let shown = load(&long).unwrap_err().to_string();
     assert!(shown.len() < 4000, "{} bytes", shown.len());
     assert!(shown.contains("sites.toml:2:1100007"), "{shown}");
@@ -266,7 +298,10 @@ fn broken_text_of_any_size_is_reported() {
     text.push_str("y = = 2\n");
     let found = errors(&text);
     for place in ["sites.toml:1:5: error: ", "sites.toml:100002:5: error: "] {
-        assert!(found.iter().any(|error| error.starts_with(place)), "{found:?}");
+        assert!(
+            found.iter().any(|error| error.starts_with(place)),
+            "{found:?}"
+        );
     }
 }
 
@@ -276,7 +311,13 @@ fn errors_come_before_warnings_when_there_is_no_room_for_both() {
     let text = site("a", &format!("posts = [{unknown}]")) + "[limits]\nnope = 1\n";
     let diagnostics = load(&text).unwrap_err();
     assert_eq!((diagnostics.iter().count(), diagnostics.more()), (100, 101));
-    assert_eq!(diagnostics.iter().filter(|d| d.severity == Severity::Error).count(), 1);
+    assert_eq!(
+        diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -296,15 +337,34 @@ fn durations_are_read_as_people_write_them() {
         let debounce = load(&text).unwrap().sites["a"].spec.timing.debounce;
         assert_eq!(debounce.as_millis(), millis, "{text}");
     }
-    for bad in ["", "10", "s", "-1s", "1mo", "1y", "1h ago", "25h", "1e3s", "01:00", "9999999999999999d"] {
-        assert!(load(&site("a", &format!("debounce = \"{bad}\""))).is_err(), "{bad}");
+    for bad in [
+        "",
+        "10",
+        "s",
+        "-1s",
+        "1mo",
+        "1y",
+        "1h ago",
+        "25h",
+        "1e3s",
+        "01:00",
+        "9999999999999999d",
+    ] {
+        assert!(
+            load(&site("a", &format!("debounce = \"{bad}\""))).is_err(),
+            "{bad}"
+        );
     }
 }
 
 #[test]
 fn a_secret_is_only_referred_to() {
-    let text = site("a", "").replace("render = { out = \"public/a\" }", "netlify.hook.env = \"_H1\"");
-    let BuilderSpec::Netlify { hook, .. } = load(&text).unwrap().sites["a"].spec.build.clone() else {
+    let text = site("a", "").replace(
+        "render = { out = \"public/a\" }",
+        "netlify.hook.env = \"_H1\"",
+    );
+    let BuilderSpec::Netlify { hook, .. } = load(&text).unwrap().sites["a"].spec.build.clone()
+    else {
         panic!("a is built by Netlify");
     };
     assert_eq!(hook, SecretRef::Env("_H1".into()));
@@ -358,7 +418,12 @@ mod reading {
     fn the_size_is_bounded() {
         let (_folder, path) = file(b"");
         let size = config::MAX_BYTES + 1;
-        std::fs::File::options().write(true).open(&path).unwrap().set_len(size).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(size)
+            .unwrap();
         insta::assert_snapshot!(message(&path), @"DIR/sites.toml has 33554433 bytes, more than the 33554432 that are read: check that it is the right file, or split the sites over two installations");
     }
 
@@ -429,7 +494,8 @@ mod schema {
         for name in ["urls", "out", "titles", "site-names", "builders", "hooks"] {
             let path = root().join(format!("tests/config/invalid/{name}.toml"));
             let text = std::fs::read_to_string(path).unwrap();
-            let Some(serde_json::Value::Object(sites)) = instance(&text).map(|mut v| v["sites"].take())
+            let Some(serde_json::Value::Object(sites)) =
+                instance(&text).map(|mut v| v["sites"].take())
             else {
                 panic!("{name} has sites");
             };
@@ -448,8 +514,14 @@ mod properties {
     fn blocks() -> Vec<(&'static str, Vec<&'static str>)> {
         vec![
             ("[defaults]", vec!["debounce = \"5s\"", "max_wait = \"1m\""]),
-            ("[limits]", vec!["builds_per_minute = 7", "builds_at_once = \"30%\""]),
-            ("[slack]", vec!["notify = \"C1\"", "admins = [\"U1\", \"U2\"]"]),
+            (
+                "[limits]",
+                vec!["builds_per_minute = 7", "builds_at_once = \"30%\""],
+            ),
+            (
+                "[slack]",
+                vec!["notify = \"C1\"", "admins = [\"U1\", \"U2\"]"],
+            ),
             (
                 "[sites.a]",
                 vec![
@@ -463,11 +535,19 @@ mod properties {
             ),
             (
                 "[sites.b]",
-                vec!["title = \"B\"", "url = \"https://b.example.org\"", "posts = [\"a\", \"b\"]"],
+                vec![
+                    "title = \"B\"",
+                    "url = \"https://b.example.org\"",
+                    "posts = [\"a\", \"b\"]",
+                ],
             ),
             (
                 "[sites.b.build.netlify]",
-                vec!["hook.env = \"B\"", "branch = \"main\"", "clear_cache = true"],
+                vec![
+                    "hook.env = \"B\"",
+                    "branch = \"main\"",
+                    "clear_cache = true",
+                ],
             ),
         ]
     }
@@ -477,17 +557,24 @@ mod properties {
             .into_iter()
             .map(|(header, lines)| (Just(header), Just(lines).prop_shuffle()))
             .collect();
-        blocks.prop_flat_map(|blocks| Just(blocks).prop_shuffle()).prop_map(|blocks| {
-            blocks
-                .into_iter()
-                .map(|(header, lines)| format!("{header}\n{}\n", lines.join("\n")))
-                .collect()
-        })
+        blocks
+            .prop_flat_map(|blocks| Just(blocks).prop_shuffle())
+            .prop_map(|blocks| {
+                blocks
+                    .into_iter()
+                    .map(|(header, lines)| format!("{header}\n{}\n", lines.join("\n")))
+                    .collect()
+            })
     }
 
     /// A valid file with some pieces of it cut out, doubled, swapped or overwritten.
     fn damaged() -> impl Strategy<Value = String> {
-        let edit = (any::<prop::sample::Index>(), 0..12_usize, "[\\PC\n]{0,4}", any::<bool>());
+        let edit = (
+            any::<prop::sample::Index>(),
+            0..12_usize,
+            "[\\PC\n]{0,4}",
+            any::<bool>(),
+        );
         (shuffled(), prop::collection::vec(edit, 1..6)).prop_map(|(text, edits)| {
             let mut chars: Vec<char> = text.chars().collect();
             for (at, len, insert, double) in edits {
@@ -504,13 +591,20 @@ mod properties {
     }
 
     fn meaning(config: Config) -> String {
-        let specs: Vec<_> = config.sites.iter().map(|(name, site)| (name, &site.spec)).collect();
+        let specs: Vec<_> = config
+            .sites
+            .iter()
+            .map(|(name, site)| (name, &site.spec))
+            .collect();
         format!("{specs:#?} {:#?}", config.settings)
     }
 
     /// What holds for any outcome.
     fn check(text: &str) -> Result<(), TestCaseError> {
-        let (Ok(Config { warnings: found, .. }) | Err(found)) = load(text).inspect_err(|errors| {
+        let (Ok(Config {
+            warnings: found, ..
+        })
+        | Err(found)) = load(text).inspect_err(|errors| {
             assert!(!errors.is_empty());
         });
         let rendered = found.render(Paint::Plain);

@@ -4,7 +4,7 @@ use toml::de::DeValue;
 
 use crate::model::{BuilderKind, BuilderSpec, SecretRef, SiteName};
 
-use super::fields::{Fields, Item, list};
+use super::fields::{Fields, Item, list, nearest};
 use super::report::Report;
 use super::values::{path_problem, shown};
 use super::whole::Gathered;
@@ -32,29 +32,21 @@ pub(super) fn read<'a>(
     let mut builders = Vec::new();
     for (key, node) in table {
         match key.get_ref().as_ref() {
-            "netlify" => builders.push((
-                key,
-                Item {
-                    key: "netlify",
-                    node,
-                },
-                BuilderKind::Netlify,
-            )),
-            "render" => builders.push((
-                key,
-                Item {
-                    key: "render",
-                    node,
-                },
-                BuilderKind::Render,
-            )),
+            "netlify" => builders.push((key, Item::new("netlify", node), BuilderKind::Netlify)),
+            "render" => builders.push((key, Item::new("render", node), BuilderKind::Render)),
             other => {
                 let message = format!("there is no builder {}", shown(other));
-                let hint = match other {
-                    "webhook" | "github" => "it is not in this version: the builders are ",
-                    _ => "the builders are ",
+                let hint = match (other, nearest(other, KINDS.iter().copied())) {
+                    (_, Some(near)) => format!("did you mean `{near}`?"),
+                    ("webhook" | "github", _) => {
+                        format!(
+                            "it is not in this version: the builders are {}",
+                            list(KINDS)
+                        )
+                    }
+                    _ => format!("the builders are {}", list(KINDS)),
                 };
-                report.error(key.span(), message, Some(format!("{hint}{}", list(KINDS))));
+                report.error(key.span(), message, Some(hint));
             }
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Fields<'a, 't> {
 pub(super) struct Item<'a, 't> {
     pub(super) key: &'static str,
     pub(super) node: &'a Node<'t>,
+    /// It is one of several, in an array under the key.
+    element: bool,
 }
 
 /// Words longer than this get no "did you mean": comparing costs the product of both lengths.
@@ -39,11 +41,7 @@ impl<'a, 't> Fields<'a, 't> {
         let DeValue::Table(table) = node.get_ref() else {
             let name = report.path(path);
             let message = format!("`{name}` must be a table, this is {}", kind(node.get_ref()));
-            report.error(
-                place,
-                message,
-                Some(format!("its keys are {}", list(known))),
-            );
+            report.error(place, message, Some(keys(known)));
             return None;
         };
         for (key, _) in table {
@@ -55,7 +53,7 @@ impl<'a, 't> Fields<'a, 't> {
                 let message = format!("unknown key {} {place}", shown(key.get_ref()));
                 let hint = match nearest(key.get_ref(), known.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("the keys here are {}", list(known)),
+                    None => keys(known),
                 };
                 report.error(key.span(), message, Some(hint));
             }
@@ -66,7 +64,7 @@ impl<'a, 't> Fields<'a, 't> {
     /// The value under `key`, if it is there.
     pub(super) fn get(&self, key: &'static str) -> Option<Item<'a, 't>> {
         let node = self.table.get(key)?;
-        Some(Item { key, node })
+        Some(Item::new(key, node))
     }
 
     /// What `read` makes of the value under `key`; nothing if it is not there or was refused.
@@ -103,6 +101,12 @@ impl<'a, 't> Fields<'a, 't> {
 }
 
 impl<'a, 't> Item<'a, 't> {
+    /// The value of `key`.
+    pub(super) fn new(key: &'static str, node: &'a Node<'t>) -> Self {
+        let element = false;
+        Self { key, node, element }
+    }
+
     /// The place of the value.
     pub(super) fn span(&self) -> Range<usize> {
         self.node.span()
@@ -127,7 +131,8 @@ impl<'a, 't> Item<'a, 't> {
         example: impl fmt::Display,
     ) -> Option<T> {
         let message = format!(
-            "`{}` must be {wanted}, this is {}",
+            "{}`{}` must be {wanted}, this is {}",
+            if self.element { "each of " } else { "" },
             self.key,
             kind(self.node.get_ref())
         );
@@ -176,7 +181,10 @@ impl<'a, 't> Item<'a, 't> {
     ) -> Option<impl Iterator<Item = Item<'a, 't>> + use<'a, 't>> {
         let key = self.key;
         match self.node.get_ref() {
-            DeValue::Array(array) => Some(array.iter().map(move |node| Item { key, node })),
+            DeValue::Array(array) => Some(array.iter().map(move |node| Item {
+                element: true,
+                ..Item::new(key, node)
+            })),
             _ => self.mistyped(report, "an array", example),
         }
     }
@@ -195,6 +203,13 @@ pub(super) fn nearest<'c>(
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
+}
+
+fn keys(known: &[&str]) -> String {
+    match known {
+        [only] => format!("the only key here is `{only}`"),
+        _ => format!("the keys here are {}", list(known)),
+    }
 }
 
 /// Joined for people: `a`, `b` and `c`.

@@ -68,7 +68,8 @@ const KEYS: &[&str] = &["defaults", "limits", "budget", "slack", "sites"];
 pub fn load(text: &str, file: &str) -> Result<Config, Diagnostics> {
     let lines = Lines::new(text);
     let mut report = Report::default();
-    let table = syntax::parse(text, &lines, &mut report);
+    let mut sound = String::new();
+    let table = syntax::parse(text, &mut sound, &lines, &mut report);
     secrets::refuse(text, &table, &mut report);
 
     let root = toml::Spanned::new(0..0, DeValue::Table(table));

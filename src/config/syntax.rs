@@ -12,58 +12,102 @@ use super::values::shown;
 const MOST_IN_LINE: usize = 3;
 
 /// The most text, in bytes, that is parsed with recovery at a time. Broken text costs the parser up
-/// to three hundred times its size in errors.
+/// to three hundred times its size in errors; of more text the first error must do.
 const RECOVERED_AT_ONCE: usize = 1024 * 1024;
 
-/// Where the text can be cut: no multi-line string has such a line by chance.
-const CUT: &str = "\n[sites.";
+/// The start of a section: a header in the first column.
+const HEADER: &str = "\n[";
 
-/// Parses as much of the text as can be parsed and reports every error of the syntax.
+/// Parses what can be parsed and reports every error of the syntax.
 ///
-/// Of broken text over 1 MiB nothing but the errors is had: the first, and all up to the first MiB
-/// without the header of a site.
-pub(super) fn parse<'t>(text: &'t str, lines: &Lines<'t>, report: &mut Report) -> DeTable<'t> {
-    if text.len() <= RECOVERED_AT_ONCE {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        report.incomplete = !errors.is_empty();
-        tell(text, 0, errors, lines, report);
+/// Broken text is looked at section by section, because a forgotten brace would make errors of all
+/// that follows. Broken lines, or the whole section if that is not enough, are then left out of
+/// `sound`, which is what the table borrows from.
+pub(super) fn parse<'t>(
+    text: &'t str,
+    sound: &'t mut String,
+    lines: &Lines<'_>,
+    report: &mut Report,
+) -> DeTable<'t> {
+    if let Ok(table) = DeTable::parse(text) {
         return table.into_inner();
     }
-    match DeTable::parse(text) {
-        Ok(table) => table.into_inner(),
-        Err(first) => {
-            report.incomplete = true;
-            tell(text, 0, vec![first], lines, report);
-            for piece in pieces(text) {
-                let (_, errors) = DeTable::parse_recoverable(&text[piece.clone()]);
-                tell(text, piece.start, errors, lines, report);
-            }
-            DeTable::new()
-        }
+    report.incomplete = true;
+    sound.reserve(text.len());
+    // Each look-up reads much of the text: not for errors that are never shown.
+    let mut lookups = MOST_SHOWN;
+    for section in sections(text) {
+        let errors = errors_of(&text[section.clone()]);
+        sound.push_str(&without_broken_lines(&text[section.clone()], &errors));
+        tell(text, section.start, errors, lines, &mut lookups, report);
+    }
+    let sound: &str = sound;
+    let errors = errors_of(sound);
+    let table = match errors.as_slice() {
+        [_, ..] if sound.len() > RECOVERED_AT_ONCE => DeTable::new(),
+        _ => DeTable::parse_recoverable(sound).0.into_inner(),
+    };
+    tell(text, 0, errors, lines, &mut lookups, report);
+    table
+}
+
+fn errors_of(text: &str) -> Vec<Error> {
+    if text.len() <= RECOVERED_AT_ONCE {
+        DeTable::parse_recoverable(text).1
+    } else {
+        DeTable::parse(text).err().into_iter().collect()
     }
 }
 
-/// The text in pieces of bounded size, cut before headers of sites as far as there are any: a cut
-/// anywhere else would look like an error.
-fn pieces(text: &str) -> impl Iterator<Item = Range<usize>> {
+/// The text from header to header.
+fn sections(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let headers = text.match_indices(HEADER).map(|(at, _)| at + 1);
     let mut start = 0;
-    std::iter::from_fn(move || {
-        let most = text.floor_char_boundary(start + RECOVERED_AT_ONCE);
-        let end = match text[start..most].rfind(CUT) {
-            _ if most == text.len() => most,
-            Some(at) => start + at + 1,
-            None => return None,
-        };
-        let piece = start..end;
+    headers.chain([text.len()]).map(move |end| {
+        let section = start..end;
         start = end;
-        (!piece.is_empty()).then_some(piece)
+        section
     })
 }
 
-/// Reports the errors of the piece of the text that starts at `offset`.
-fn tell(text: &str, offset: usize, errors: Vec<Error>, lines: &Lines<'_>, report: &mut Report) {
+/// The section with the lines of errors blank, or all of it if it is no better then. Every byte
+/// stays where it is.
+fn without_broken_lines(section: &str, errors: &[Error]) -> String {
+    if errors.is_empty() {
+        return section.to_owned();
+    }
+    let lines = Lines::new(section);
+    let mut bytes = section.as_bytes().to_vec();
+    let mut last = 0..0;
+    for error in errors {
+        let line = lines.around(error.span().unwrap_or_default().start);
+        if line != last {
+            bytes[line.clone()].fill(b' ');
+            last = line;
+        }
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if DeTable::parse(&text).is_ok() => text,
+        _ => section.bytes().map(blank).collect(),
+    }
+}
+
+fn blank(byte: u8) -> char {
+    if byte == b'\n' { '\n' } else { ' ' }
+}
+
+/// Reports the errors of the part of the text that starts at `offset`.
+fn tell(
+    text: &str,
+    offset: usize,
+    errors: Vec<Error>,
+    lines: &Lines<'_>,
+    lookups: &mut usize,
+    report: &mut Report,
+) {
     let mut in_line = (0, 0);
-    for (index, error) in errors.into_iter().enumerate() {
+    let mut copied_section = None;
+    for error in errors {
         let span = error.span().unwrap_or_default();
         let span = offset + span.start..offset + span.end;
         let line = lines.around(span.start);
@@ -76,20 +120,33 @@ fn tell(text: &str, offset: usize, errors: Vec<Error>, lines: &Lines<'_>, report
         }
         let (message, hint) = match error.message() {
             "duplicate key" => {
-                let key = shown(text.get(span.clone()).unwrap_or_default());
-                // Looking for the first one reads the whole text: not for those never shown.
-                let first = (index < MOST_SHOWN).then(|| first_header(text, lines, &span));
-                let hint = match first.flatten() {
-                    Some(first) => format!("the first is in line {first}: keep one of the two"),
-                    None => "keep one of the two".to_owned(),
-                };
-                (format!("{key} is declared twice"), Some(hint))
+                let mut first = None;
+                if *lookups > 0 {
+                    *lookups -= 1;
+                    // That a section is there twice says all about the keys in it.
+                    let section = text[..line.end].rfind(HEADER).map(|at| at + 1);
+                    if section == Some(line.start) {
+                        copied_section = section;
+                    } else if section.is_some() && section == copied_section {
+                        continue;
+                    }
+                    first = first_header(text, lines, &span);
+                }
+                duplicate(text.get(span.clone()).unwrap_or_default(), first)
             }
             message => (message.to_owned(), None),
         };
         // The line end belongs to the line: that is where something is missing.
         report.last_word(line.start..line.end + 1, span, message, hint);
     }
+}
+
+fn duplicate(key: &str, first: Option<u32>) -> (String, Option<String>) {
+    let hint = match first {
+        Some(first) => format!("the first is in line {first}: keep one of the two"),
+        None => "keep one of the two".to_owned(),
+    };
+    (format!("{} is declared twice", shown(key)), Some(hint))
 }
 
 /// The line of the first `[header]` that is written like the one at `span`, if it is another.

@@ -185,7 +185,7 @@ pub(super) fn address(item: Item<'_, '_>, report: &mut Report) -> Option<String>
 
 /// A site name as a value.
 pub(super) fn site_name(item: Item<'_, '_>, report: &mut Report) -> Option<SiteName> {
-    let text = item.text(report, format_args!("{} = \"foo\"", item.key))?;
+    let text = item.text(report, "\"foo\"")?;
     match text.parse() {
         Ok(name) => Some(name),
         Err(error) => {
@@ -246,7 +246,7 @@ pub(super) fn slack_id(
 ) -> Option<String> {
     let first = letters.get(..1).unwrap_or_default();
     let example = format!("{first}012AB3CD");
-    let text = item.text(report, format_args!("{} = \"{example}\"", item.key))?;
+    let text = item.text(report, format_args!("\"{example}\""))?;
     let capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
     if text.starts_with(|c| letters.contains(c))
         && (2..=32).contains(&text.len())

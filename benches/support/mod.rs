@@ -8,4 +8,5 @@
 )]
 
 pub mod estate;
+pub mod storm;
 pub mod table;

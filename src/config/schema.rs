@@ -58,7 +58,7 @@ fn defaults() -> Value {
         "type": "object",
         "additionalProperties": false,
         "properties": {
-            "debounce": described("duration", "Quiet time before a change is built, at most 24h. Default \"10s\"."),
+            "debounce": described("duration", "Quiet time before a change is built, longer (never than max_wait) after a recent hosted build; at most 24h. Default \"10s\"."),
             "max_wait": described("duration", "The longest wait after the first change, at most 7d and no less than `debounce`. Default \"2m\"."),
             "timeout": described("duration", "Without news for this long a build is lost, 10s to 24h. Default \"30m\".")
         }

@@ -22,7 +22,8 @@ pub use manifest::{Input, Inputs, Manifest, Part};
 pub use name::{NameError, SiteName};
 pub use observed::{Account, Broken, Built, Flight, Observed, ObservedSite, Trouble, Wanted};
 pub use plan::{
-    Attention, BudgetState, Cause, Counts, Decision, Plan, PlanId, Refusal, SitePlan, Trigger, Wait,
+    Attention, BudgetState, Cause, Counts, Decision, Longer, Plan, PlanId, Refusal, SitePlan,
+    Trigger, Wait,
 };
 pub use post::{Post, PostChange, PostDraft, PostId, PostState, Publish, Revision, Slug};
 pub use secret::{Secret, SecretError, SecretRef};

@@ -120,13 +120,22 @@ pub enum Cause {
     Uncertain,
 }
 
+/// Why changes are given more time to settle than `debounce` says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Longer {
+    /// The budget has to last.
+    BudgetLow,
+    /// The site was built a moment ago: more changes are likely than after a quiet day.
+    JustBuilt,
+}
+
 /// What a site waits for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Wait {
     /// For changes to settle.
     Debounce {
-        /// Longer than declared, because the budget runs low.
-        stretched: bool,
+        /// Why for longer than `debounce` says, if so.
+        longer: Option<Longer>,
     },
     /// For a build that is not over.
     InFlight {

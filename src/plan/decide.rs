@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::backoff::{self, Retry};
 use crate::model::{
     Attention, BuildId, BuildState, Cause, ContentHash, Decision, DesiredSite, Flight, Inputs,
-    Millis, ObservedSite, SiteName, Target, Timing, Trigger, Wait,
+    Longer, Millis, ObservedSite, SiteName, Target, Timing, Trigger, Wait,
 };
 
 /// What one site wants, before it has to share.
@@ -155,10 +155,11 @@ pub(super) fn decide(
         }
     );
     if asked_at.is_none() && !requested && !abandoned {
-        let (ready_at, stretched) = ready_at(site, stretch, since, drift_since);
+        let built_at = seen.built.as_ref().map(|built| built.at);
+        let (ready_at, longer) = ready_at(site, stretch, built_at, since, drift_since);
         if now < ready_at {
             return not_due(Decision::Wait {
-                why: Wait::Debounce { stretched },
+                why: Wait::Debounce { longer },
                 until: Some(ready_at),
             });
         }
@@ -233,23 +234,45 @@ fn cause(
     }
 }
 
-/// When a change has been quiet for long enough, or has waited as long as it may. A budget that
-/// runs low stretches both times.
+/// So many times `debounce` is the quiet time of a site that was built just now. Of a recorded
+/// afternoon of edits it saves every seventh build, and delays none by more than `max_wait`.
+const RESTLESS: u32 = 12;
+
+/// When a change has been quiet for long enough, or has waited as long as it may, and why that is
+/// later than `debounce` alone says.
+///
+/// Where builds cost money, two things make it later. A budget that runs low stretches both times.
+/// And a site that was built a moment ago is being worked on: its quiet time starts at
+/// [`RESTLESS`] times `debounce` (with the defaults that is `max_wait`) and shrinks by half a
+/// second for every second of rest. So the first change after a rest is built soon, and what
+/// follows it is gathered.
 fn ready_at(
     site: &DesiredSite,
     stretch: Option<Duration>,
+    built_at: Option<Millis>,
     since: Millis,
     drift_since: Millis,
-) -> (Millis, bool) {
+) -> (Millis, Option<Longer>) {
     let Timing {
         debounce,
         max_wait,
         timeout: _,
     } = site.timing;
-    let stretch = stretch
-        .filter(|stretch| site.builder.is_hosted() && *stretch > debounce)
-        .unwrap_or_default();
-    let quiet = since.plus(debounce.max(stretch));
+    let plain = (since.plus(debounce)).min(drift_since.plus(max_wait));
+    // No quiet time at all: whoever says so wants every change built.
+    if !site.builder.is_hosted() || debounce.is_zero() {
+        return (plain, None);
+    }
+    let rested = built_at.map_or(Duration::MAX, |at| drift_since.since(at));
+    let restless = max_wait.min(debounce * RESTLESS).saturating_sub(rested / 2);
+    let stretch = stretch.unwrap_or_default();
     let longest = drift_since.plus(max_wait.max(stretch));
-    (quiet.min(longest), !stretch.is_zero())
+    let quiet_for = |time: Duration| since.plus(debounce.max(time)).min(longest);
+    let ready_at = quiet_for(stretch.max(restless));
+    let longer = match () {
+        () if ready_at <= plain => None,
+        () if stretch >= restless => Some(Longer::BudgetLow),
+        () => Some(Longer::JustBuilt),
+    };
+    (ready_at, longer)
 }

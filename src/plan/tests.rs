@@ -10,8 +10,8 @@ use super::{notes, plan};
 use crate::model::{
     Attention, Broken, BuildId, BuildState, BuilderKind, Built, Cause, ContentHash, Counts,
     Decision, Desired, DesiredSite, Fingerprint, Flight, Hold, HolderId, Input, InputProblem,
-    Inputs, Manifest, Millis, News, Observed, ObservedSite, Origin, Part, Plan, Rebuild, SiteName,
-    SitePlan, Target, Timing, Trigger, Trouble, Wait, Wanted,
+    Inputs, Longer, Manifest, Millis, News, Observed, ObservedSite, Origin, Part, Plan, Rebuild,
+    SiteName, SitePlan, Target, Timing, Trigger, Trouble, Wait, Wanted,
 };
 
 /// 2026-11-20T09:14:00Z.
@@ -302,7 +302,7 @@ fn a_change_waits_for_quiet_and_is_built_at_the_very_end_of_it() {
     assert_eq!(
         at(NOW),
         Decision::Wait {
-            why: Wait::Debounce { stretched: false },
+            why: Wait::Debounce { longer: None },
             until: Some(later(10)),
         }
     );
@@ -322,6 +322,52 @@ fn another_change_starts_the_quiet_time_anew() {
         ..built("a")
     };
     assert_eq!(waits_until(&decision(wants("c"), seen)), later(10));
+}
+
+#[test]
+fn a_site_that_was_built_a_moment_ago_gathers_changes_for_longer() {
+    let waits = |built_ago, drift_ago, since_ago| {
+        let mut seen = built("a");
+        seen.built.as_mut().unwrap().at = ago(built_ago);
+        seen.wanted = noted("b", ago(since_ago), ago(drift_ago));
+        decision(wants("b"), seen)
+    };
+    for (built_ago, drift_ago, since_ago, ready) in [
+        // At once after a build: never longer than max_wait.
+        (0, 0, 0, later(120)),
+        (20, 0, 0, later(110)),
+        (100, 80, 0, later(40)),
+        // Half a second less for every second of rest, down to debounce.
+        (200, 0, 0, later(20)),
+        (221, 0, 0, later(10)),
+        (3_600, 0, 0, later(10)),
+        // What counts is how long the site rested before it changed, not how long ago that was.
+        (170, 50, 0, later(60)),
+    ] {
+        let wait = waits(built_ago, drift_ago, since_ago);
+        assert_eq!(waits_until(&wait), ready, "{built_ago} {drift_ago}");
+        let why = Wait::Debounce {
+            longer: (ready != later(10)).then_some(Longer::JustBuilt),
+        };
+        assert!(matches!(wait, Decision::Wait { why: seen, .. } if seen == why));
+    }
+
+    let mut seen = built("a");
+    seen.built.as_mut().unwrap().at = ago(20);
+    let free = DesiredSite {
+        builder: BuilderKind::Render,
+        ..wants("b")
+    };
+    assert_eq!(waits_until(&decision(free, seen.clone())), later(10));
+    let mut patient = wants("b");
+    patient.timing.max_wait = seconds(3_600);
+    assert_eq!(waits_until(&decision(patient, seen.clone())), later(110));
+    let mut at_once = wants("b");
+    at_once.timing.debounce = Duration::ZERO;
+    assert!(
+        builds(&decision(at_once, seen)),
+        "no quiet time is no quiet time"
+    );
 }
 
 #[test]

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     Attention, BudgetState, BuildId, BuildState, Cause, Counts, Decision, Digest, Hold, Input,
-    InputProblem, Inputs, Manifest, Millis, News, Origin, Part, Plan, PlanId, Rebuild, Refusal,
-    Share, SiteName, SitePlan, Source, Target, Trigger, Wait,
+    InputProblem, Inputs, Longer, Manifest, Millis, News, Origin, Part, Plan, PlanId, Rebuild,
+    Refusal, Share, SiteName, SitePlan, Source, Target, Trigger, Wait,
 };
 
 /// 2026-11-20T09:14:00Z.
@@ -189,7 +189,7 @@ fn sites() -> Vec<SitePlan> {
     add_wait(
         "w-debounce",
         Some(posts()),
-        Wait::Debounce { stretched: false },
+        Wait::Debounce { longer: None },
         Some(later(42)),
     );
     add_wait(
@@ -238,7 +238,9 @@ fn sites() -> Vec<SitePlan> {
     add_wait(
         "w-stretched",
         Some(posts()),
-        Wait::Debounce { stretched: true },
+        Wait::Debounce {
+            longer: Some(Longer::BudgetLow),
+        },
         Some(later(2520)),
     );
     add_wait(

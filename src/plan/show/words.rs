@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use super::plain::{plain, short};
 use crate::model::{
-    Attention, BuildId, BuildState, Cause, Decision, Hold, Millis, News, SitePlan, Trigger, Wait,
+    Attention, BuildId, BuildState, Cause, Decision, Hold, Longer, Millis, News, SitePlan, Trigger,
+    Wait,
 };
 
 /// Errors and notes of people are for reading at a glance here; the history has them whole.
@@ -71,11 +72,15 @@ fn wait(why: &Wait, until: Option<Millis>, now: Millis) -> String {
     let left = until.map(|until| duration(up(until.since(now))));
     let left = left.as_deref();
     match why {
-        Wait::Debounce { stretched } => {
-            let low = if *stretched { " (budget runs low)" } else { "" };
+        Wait::Debounce { longer } => {
+            let longer = match longer {
+                None => "",
+                Some(Longer::BudgetLow) => " (budget runs low)",
+                Some(Longer::JustBuilt) => " (built just now)",
+            };
             match left {
-                Some(left) => format!("waiting {left} for changes to settle{low}"),
-                None => format!("waiting for changes to settle{low}"),
+                Some(left) => format!("waiting {left} for changes to settle{longer}"),
+                None => format!("waiting for changes to settle{longer}"),
             }
         }
         Wait::InFlight {

@@ -238,7 +238,7 @@ fn a_budget_that_runs_low_stretches_debounce() {
     assert!(early.empty_at.is_some(), "a steep start");
     assert_eq!(early.debounce, None, "but more than half is left");
 
-    let (mut desired, observed) = budget(900);
+    let (mut desired, mut observed) = budget(900);
     desired.budget = Some(Budget {
         deploys_per_month: 1_000,
     });
@@ -258,7 +258,9 @@ fn a_budget_that_runs_low_stretches_debounce() {
     assert_eq!(
         *of(&first, "s00"),
         Decision::Wait {
-            why: Wait::Debounce { stretched: true },
+            why: Wait::Debounce {
+                longer: Some(Longer::BudgetLow)
+            },
             until: Some(ago(3_600).plus(stretch)),
         }
     );
@@ -273,13 +275,15 @@ fn a_budget_that_runs_low_stretches_debounce() {
     desired.asked_at = Some(NOW);
     assert_eq!(plan_at(&desired, &observed).counts.build, 3);
     desired.asked_at = None;
+    let seen = observed.sites.get_mut(&name("s02")).unwrap();
+    seen.built.as_mut().unwrap().at = ago(24 * 3_600);
     let own = &mut desired.sites.get_mut("s02").unwrap().timing;
     (own.debounce, own.max_wait) = (seconds(3 * 3_600), seconds(4 * 3_600));
     let third = plan_at(&desired, &observed);
     assert_eq!(
         *of(&third, "s02"),
         Decision::Wait {
-            why: Wait::Debounce { stretched: false },
+            why: Wait::Debounce { longer: None },
             until: Some(ago(3_600 - 2).plus(seconds(3 * 3_600))),
         }
     );

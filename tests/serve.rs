@@ -228,7 +228,7 @@ fn a_removed_site_is_forgotten_and_comes_back(mut world: World) {
 }
 
 fn a_burst_is_one_build(mut world: World) {
-    one(&mut world, "[defaults]\ndebounce = \"2s\"\n");
+    one(&mut world, "[defaults]\ndebounce = \"1s\"\n");
     let _serve = world.estate.serve();
     world.hooks.wait_for(1, SOON);
     settled(&world);

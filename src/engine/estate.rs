@@ -28,6 +28,8 @@ pub struct Estate {
     pub next_post_at: Option<Millis>,
     /// The time of the last look.
     pub now: Millis,
+    /// Goes up with every look that saw something new.
+    pub version: u64,
     /// For this long from now on nobody is taken for dead: no holder could renew its lease while the
     /// database was away.
     pub grace: Duration,
@@ -116,6 +118,7 @@ impl Estate {
                 ..Desired::default()
             },
             files: std::mem::take(&mut self.files),
+            version: self.version,
             ..Self::default()
         };
     }
@@ -184,6 +187,9 @@ impl Estate {
     ) -> Result<(), StoreError> {
         let mut touched = BTreeSet::new();
         let mut members_changed = false;
+        if !delta.sites.is_empty() || self.generation != delta.generation {
+            self.version += 1;
+        }
         for row in delta.sites {
             if let Some(old) = self.names.get(&row.id)
                 && *old != row.name

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod publish;
 /// The loop of a replica.
 pub mod run;
+pub mod snapshot;
 /// One look at the whole estate.
 pub mod tick;
 /// The folder of `sites.toml`.

@@ -9,8 +9,10 @@ use tracing::{debug, error, info, warn};
 use super::dispatch::Dispatcher;
 use super::estate::Estate;
 use super::publish::{self, PublishRefused};
+use super::snapshot::{ChatSites, Snapshot, chat_sites};
 use super::tick::{Tick, tick};
 use super::workspace::{Gathered, Problem, Workspace};
+use crate::config::Settings;
 use crate::inputs;
 use crate::model::{Actor, Decision, Digest, Plan, SiteName};
 use crate::plan::show;
@@ -52,8 +54,8 @@ pub struct Health {
     pub store_problem: Option<String>,
     /// Why `sites.toml` is not published as it stands; the last good one stays in force.
     pub config_problem: Option<String>,
-    /// The newest plan.
-    pub plan: Option<Arc<Plan>>,
+    /// What the last look saw.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// The loop of one replica. There is no leader: every replica runs it, and claims decide.
@@ -72,6 +74,8 @@ pub struct Loop {
     read_at: Option<Instant>,
     counted_at: Option<Instant>,
     needy: BTreeSet<SiteName>,
+    // Of which version of the estate.
+    chat: Option<(u64, (Arc<ChatSites>, Arc<Settings>))>,
     patience: Duration,
     contact: Contact,
 }
@@ -120,6 +124,7 @@ impl Loop {
             read_at: None,
             counted_at: None,
             needy: BTreeSet::new(),
+            chat: None,
             patience: PATIENCE,
             contact: Contact::Steady,
         }
@@ -220,13 +225,31 @@ impl Loop {
             sleep_ms = until_next.as_millis(),
             "looked"
         );
+        let snapshot = self.snapshot(plan);
         self.health.send_modify(|health| {
             health.looked = true;
             health.store_problem = None;
-            health.plan = Some(Arc::new(plan));
+            health.snapshot = Some(snapshot);
         });
         // The pause keeps a disagreement about the time from turning into a busy loop.
         Ok(until_next.clamp(Duration::from_millis(10), SLOW_TICK))
+    }
+
+    fn snapshot(&mut self, plan: Plan) -> Snapshot {
+        let fresh = |(version, _): &&(u64, _)| *version == self.estate.version;
+        let (sites, settings) = match self.chat.as_ref().filter(fresh) {
+            Some((_, kept)) => kept.clone(),
+            None => {
+                let sites = Arc::new(chat_sites(&self.estate));
+                (sites, Arc::new(self.estate.settings()))
+            }
+        };
+        self.chat = Some((self.estate.version, (sites.clone(), settings.clone())));
+        Snapshot {
+            plan: Arc::new(plan),
+            sites,
+            settings,
+        }
     }
 
     /// The part of a look that needs the database.

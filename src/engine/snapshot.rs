@@ -1,0 +1,91 @@
+//! What the last look saw, for questions of people.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::estate::Estate;
+use crate::config::Settings;
+use crate::model::{Hold, Millis, Origin, Plan, SiteName, SitePlan, Source, Spec};
+
+/// What the last look saw: questions are answered from it, without asking the database.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What was decided.
+    pub plan: Arc<Plan>,
+    /// The sites that belong to a chat workspace.
+    pub sites: Arc<ChatSites>,
+    /// What `sites.toml` says besides sites.
+    pub settings: Arc<Settings>,
+}
+
+/// The sites that belong to a chat workspace, by the id of the workspace and their names.
+pub type ChatSites = BTreeMap<String, BTreeMap<SiteName, Card>>;
+
+/// A site as people in chat know it.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// Its id, which a rename keeps.
+    pub id: String,
+    /// Its name.
+    pub name: SiteName,
+    /// Its settings.
+    pub spec: Arc<Spec>,
+    /// Who declares it.
+    pub origin: Origin,
+    /// The line of `sites.toml` that declares it.
+    pub source: Option<Source>,
+    /// Somebody paused it.
+    pub hold: Option<Hold>,
+    /// When the build that it shows was fired.
+    pub built_at: Option<Millis>,
+}
+
+impl Snapshot {
+    /// What was decided for a site.
+    pub fn of(&self, site: &SiteName) -> Option<&SitePlan> {
+        let found = self.plan.sites.binary_search_by(|plan| plan.site.cmp(site));
+        self.plan.sites.get(found.ok()?)
+    }
+
+    /// The sites of a workspace.
+    pub fn of_workspace(&self, workspace: &str) -> impl Iterator<Item = &Card> {
+        self.sites
+            .get(workspace)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    /// A site of a workspace.
+    pub fn site(&self, workspace: &str, name: &SiteName) -> Option<&Card> {
+        self.sites.get(workspace)?.get(name)
+    }
+}
+
+/// The sites of the estate that belong to a workspace.
+pub(super) fn chat_sites(estate: &Estate) -> ChatSites {
+    let mut sites = ChatSites::new();
+    for (name, details) in estate.all_details() {
+        let Some(slack) = &details.spec.slack else {
+            continue;
+        };
+        if !details.is_declared() {
+            continue;
+        }
+        let seen = estate.observed.sites.get(name);
+        let desired = estate.desired.sites.get(name);
+        let card = Card {
+            id: details.id.clone(),
+            name: name.clone(),
+            spec: details.spec.clone(),
+            origin: details.origin,
+            source: details.source,
+            hold: desired.and_then(|desired| desired.hold.clone()),
+            built_at: seen
+                .and_then(|seen| seen.built.as_ref())
+                .map(|built| built.at),
+        };
+        let of_workspace = sites.entry(slack.workspace.clone()).or_default();
+        of_workspace.insert(name.clone(), card);
+    }
+    sites
+}

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Each part of the program with the parts that it may use, besides itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("http", &["model"]),
     ("inputs", &["model"]),
     ("config", &["model", "inputs"]),
     ("plan", &["model"]),
@@ -16,7 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["model", "config"]),
     (
         "builders",
-        &["model", "inputs", "markdown", "feeds", "store"],
+        &["model", "inputs", "markdown", "feeds", "store", "http"],
     ),
     ("watch", &[]),
     (
@@ -25,11 +26,18 @@ const LAYERS: &[(&str, &[&str])] = &[
             "model", "config", "plan", "inputs", "store", "builders", "watch",
         ],
     ),
+    (
+        "slack",
+        &[
+            "model", "config", "plan", "chat", "http", "store", "engine", "markdown",
+        ],
+    ),
     ("web", &["model", "store", "engine"]),
     (
         "cli",
         &[
             "model", "config", "plan", "inputs", "store", "builders", "watch", "engine", "web",
+            "http",
         ],
     ),
 ];

@@ -6,9 +6,9 @@ mod support;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use microblot::builders::http::{self, BodyError, Timeouts};
 use microblot::builders::netlify::{Trigger, fire, title_prefix};
 use microblot::builders::{TriggerBody, TriggerError};
+use microblot::http::{self, BodyError, Timeouts};
 use microblot::model::{ContentHash, Digest, Millis, Secret, SecretRef};
 use support::hooks::{Answer, HookServer};
 

@@ -1,6 +1,5 @@
 //! What builds a site, and how a build of it is started.
 
-pub mod http;
 pub mod netlify;
 pub mod render;
 mod trigger;

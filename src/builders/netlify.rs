@@ -1,10 +1,10 @@
 //! Netlify's build hooks: a POST to a secret address starts a build, and says nothing about it.
 
 use reqwest::{Client, Response, StatusCode};
-use url::{Host, Url};
+use url::Url;
 
-use super::http;
 use super::trigger::{TriggerBody, TriggerError};
+use crate::http;
 use crate::model::{Millis, Secret};
 
 /// The title of a deploy is cut to this many characters; Netlify shows it in lists.
@@ -91,13 +91,7 @@ fn url(trigger: &Trigger<'_>) -> Result<Url, TriggerError> {
             "the build hook's address is no URL ({error}); Netlify's start with https://"
         ))
     })?;
-    let local = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if !(url.scheme() == "https" || (url.scheme() == "http" && local)) {
+    if !http::is_private(&url) {
         return Err(TriggerError::refused(
             "the build hook's address must start with https://, or anybody on the way could read it",
         ));

@@ -20,11 +20,12 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use tokio::sync::{Notify, mpsc};
 
-use crate::builders::{Builders, http};
+use crate::builders::Builders;
 use crate::config::{self, ReadError};
 use crate::engine::dispatch::{Dispatcher, Ended};
 use crate::engine::estate::Estate;
 use crate::engine::workspace::{Problem, Workspace};
+use crate::http;
 use crate::model::{Actor, Door, HolderId, SiteName};
 use crate::store::{Address, LONGEST_LEASE, Presence, Reader, SiteRow, Store, StoreError};
 use args::{Cli, Command, Global, Log};
@@ -48,7 +49,7 @@ enum Failure {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Client(#[from] crate::builders::http::ClientError),
+    Client(#[from] crate::http::ClientError),
     #[error("{0}")]
     Io(String, #[source] std::io::Error),
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use microblot::builders::{Builders, http};
+use microblot::builders::Builders;
 use microblot::engine::dispatch::Dispatcher;
 use microblot::engine::estate::Estate;
 use microblot::engine::publish;
 use microblot::engine::tick::tick;
 use microblot::engine::workspace::Workspace;
+use microblot::http;
 use microblot::model::{
     Decision, Hold, HolderId, PostChange, PostDraft, PostId, Publish, SiteName,
 };

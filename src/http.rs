@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response};
+use url::{Host, Url};
 
 use crate::model::Millis;
 
@@ -37,8 +38,31 @@ pub struct ClientError(#[from] reqwest::Error);
 ///
 /// [`ClientError`] on a system without CA certificates.
 pub fn client(timeouts: Timeouts) -> Result<Client, ClientError> {
+    let client = builder(timeouts)
+        // A kept connection that the server closes just then leaves open whether the request
+        // arrived; a handshake is cheaper than a build of unknown state.
+        .pool_max_idle_per_host(0)
+        .build()?;
+    Ok(client)
+}
+
+/// The same, with connections that are kept for the next request: for a service that is called
+/// often, where a request whose fate is unknown may be repeated.
+///
+/// # Errors
+///
+/// [`ClientError`] on a system without CA certificates.
+pub fn keeping_client(timeouts: Timeouts) -> Result<Client, ClientError> {
+    let client = builder(timeouts)
+        .pool_max_idle_per_host(4)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .build()?;
+    Ok(client)
+}
+
+fn builder(timeouts: Timeouts) -> reqwest::ClientBuilder {
     install_crypto();
-    let client = Client::builder()
+    Client::builder()
         .user_agent(concat!("microblot/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.total)
@@ -46,12 +70,19 @@ pub fn client(timeouts: Timeouts) -> Result<Client, ClientError> {
         .redirect(reqwest::redirect::Policy::none())
         // One call is one request, whatever the protocol would allow.
         .retry(reqwest::retry::never())
-        // A kept connection that the server closes just then leaves open whether the request
-        // arrived; a handshake is cheaper than a build of unknown state.
-        .pool_max_idle_per_host(0)
         .tcp_nodelay(true)
-        .build()?;
-    Ok(client)
+}
+
+/// Whether nobody on the way can read what is sent to this address: it is `https`, or it stays
+/// within the machine.
+pub fn is_private(url: &Url) -> bool {
+    let local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && local)
 }
 
 /// Chooses the implementation of TLS for this process, unless that was done before.

@@ -1,0 +1,7 @@
+//! Slack: what comes in is checked and parsed, what goes out is a call of its Web API.
+
+pub mod api;
+pub mod install;
+pub mod payload;
+pub mod seal;
+pub mod signature;

@@ -9,6 +9,7 @@ pub mod inputs;
 pub mod markdown;
 pub mod model;
 pub mod plan;
+pub mod slack;
 pub mod store;
 pub mod watch;
 pub mod web;

@@ -10,7 +10,7 @@ mod text;
 #[cfg(test)]
 pub mod limits;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 pub use element::{Button, Choice, Confirm, DateTime, Element, Select, TextInput};
 pub use surface::{Message, View, ViewReply};

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Block;
-use super::text::{Mrkdwn, Text, cut, escape, plain, units};
+use super::text::{Mrkdwn, Text, cut, harmless, plain, units};
 
 /// A message. Seen by the person alone who asked, unless it is [`in_channel`](Self::in_channel).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -25,13 +25,13 @@ impl Message {
     /// At most 50 blocks: where there are more, the last line says so. `text` is what
     /// notifications and screen readers get, and is plain text.
     pub fn new(text: &str, blocks: impl IntoIterator<Item = Block>) -> Self {
-        let text = if text.trim().is_empty() {
-            "Microblot"
-        } else {
-            text
+        let text = harmless(text);
+        let text = match text.trim() {
+            "" => "Microblot",
+            text => text,
         };
         Self {
-            text: escape(&cut(text, 600)),
+            text: Mrkdwn::new().text(&cut(text, 600)).into_markup(),
             blocks: at_most(50, blocks),
             response_type: None,
             replace_original: false,

@@ -24,6 +24,9 @@ pub(super) enum Text {
 /// Stands where there is nothing to show: Slack refuses an empty text.
 const NOTHING: &str = "–";
 
+/// Two backticks that open no block of code with a third.
+const BROKEN: &str = "`\u{200b}`\u{200b}";
+
 /// A plain text of one line, cut.
 pub(super) fn plain(text: &str, limit: usize) -> Text {
     let text = harmless(text).replace('\n', " ");
@@ -54,10 +57,12 @@ impl Mrkdwn {
     }
 
     /// Text from anywhere, shown as text: no mention, link or entity is read in it. Stars and
-    /// underscores may still change its looks, for which Slack has no escape.
+    /// underscores may still change its looks, for which Slack has no escape; three backticks,
+    /// which would change everything behind them, get invisible blanks between them.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
-        self.0.push_str(&escape(&harmless(text)));
+        let text = harmless(text).replace("``", BROKEN);
+        self.0.push_str(&escape(&text));
         self
     }
 
@@ -81,16 +86,10 @@ impl Mrkdwn {
         self.raw("`").text(&text).raw("`")
     }
 
-    /// Lines as code. Three backticks, which would end it, get an invisible blank between them.
+    /// Lines as code.
     #[must_use]
     pub fn code_block(self, text: &str) -> Self {
-        let text = text.replace("``", "`\u{200b}`\u{200b}");
-        let text = if text.ends_with('`') {
-            text + "\u{200b}"
-        } else {
-            text
-        };
-        self.raw("```\n").text(&text).raw("\n```")
+        self.raw("```\n").text(text).raw("\n```")
     }
 
     /// A link. What is no address of `http`, `https` or `mailto`, or is longer than 2,000
@@ -100,7 +99,10 @@ impl Mrkdwn {
         let Some(url) = address(url).filter(|url| units(url) <= 2000) else {
             return self.text(text);
         };
-        let shown = harmless(text).replace('|', "¦").replace('\n', " ");
+        let shown = harmless(text)
+            .replace('|', "¦")
+            .replace('\n', " ")
+            .replace("``", BROKEN);
         if shown.trim().is_empty() {
             self.0.push_str(&format!("<{}>", escape(&url)));
         } else {
@@ -149,6 +151,10 @@ impl Mrkdwn {
     /// How long it is, in UTF-16 units.
     pub fn units(&self) -> usize {
         units(&self.0)
+    }
+
+    pub(super) fn into_markup(self) -> String {
+        self.0
     }
 
     fn entity(mut self, mark: &'static str, id: &str) -> Self {
@@ -251,12 +257,13 @@ pub(super) fn address(text: &str) -> Option<String> {
             .replace('|', "%7C")
             .replace('<', "%3C")
             .replace('>', "%3E")
+            .replace('`', "%60")
     })
 }
 
 /// A text without control characters (but line ends), and without the marks that turn the
 /// direction of everything behind them.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     text.chars()
         .filter_map(|c| match c {
             '\n' => Some('\n'),

@@ -45,7 +45,8 @@ pub(super) fn read(inside: &str, name: &dyn Fn(&str) -> Option<String>) -> Entit
             text: label.filter(|label| *label != target && *label != url),
             url,
         },
-        None => Entity::Text(label.unwrap_or(target)),
+        // Not of Slack: it stays as it is.
+        None => Entity::Text(label.unwrap_or_else(|| format!("<{target}>"))),
     }
 }
 

@@ -82,7 +82,12 @@ fn tokens(line: &str, name: &dyn Fn(&str) -> Option<String>) -> Vec<Token> {
                     tokens.push(Token::Code(span(&entity::verbatim(code, name))));
                     rest = after;
                 }
-                Some(_) => tokens.push(Token::Literal(c)),
+                Some((blank, after)) => {
+                    tokens.push(Token::Literal(c));
+                    tokens.extend(one_line(blank).map(Token::Literal));
+                    tokens.push(Token::Literal(c));
+                    rest = after;
+                }
                 None => {
                     code_may_end = false;
                     tokens.push(Token::Literal(c));

@@ -3,8 +3,8 @@
 use super::actions::{Action, ListOf, Which};
 use super::messages::page;
 use super::posts::{PostRow, post};
-use super::sites::{Mood, SiteRowView, line};
-use crate::slack::blocks::{Block, Message, Mrkdwn, View};
+use super::sites::{Mood, SiteRowView, TITLE, line};
+use crate::slack::blocks::{Block, Message, Mrkdwn, View, cut};
 
 /// Blogs that are shown; the rest is behind a button.
 pub const BLOGS: usize = 12;
@@ -133,7 +133,7 @@ fn blog(blog: &Blog) -> Vec<Block> {
     };
     let text = Mrkdwn::new()
         .raw("*")
-        .link(&row.url, &row.title)
+        .link(&row.url, &cut(&row.title, TITLE))
         .raw("*\n")
         .text(&posts);
     let mut blocks = vec![Block::section(text)];

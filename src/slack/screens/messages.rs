@@ -1,7 +1,7 @@
 //! Short answers, help, and what fits nowhere else.
 
 use super::actions::{Action, Callback, Unfollow};
-use crate::slack::blocks::{Block, Message, Mrkdwn, View, units};
+use crate::slack::blocks::{Block, Message, Mrkdwn, View, cut, escape, units};
 
 /// What a section of code takes beside its marks, with room for escapes.
 const CODE: usize = 2800;
@@ -148,9 +148,8 @@ pub fn unfollow_question(channel: &str, site_title: &str, posts: u64) -> Message
 pub(super) fn code(text: &str, rest: &'static str) -> Vec<Block> {
     let mut chunks = vec![String::new()];
     for line in text.trim_end().lines() {
-        let line = crate::slack::blocks::cut(line, CODE / 4);
-        let escaped =
-            |text: &str| units(&crate::slack::blocks::escape(text)) + 3 * text.matches('`').count();
+        let line = cut(line, CODE / 4);
+        let escaped = |text: &str| units(&escape(text)) + 3 * text.matches('`').count();
         let is_full = chunks
             .last()
             .is_some_and(|chunk| !chunk.is_empty() && escaped(chunk) + escaped(&line) + 1 > CODE);

@@ -2,8 +2,9 @@
 
 use super::actions::{Action, ListOf, MORE, Which};
 use super::messages::page;
+use super::sites::TITLE;
 use crate::model::{Millis, PostId, PostState};
-use crate::slack::blocks::{Block, Element, Message, Mrkdwn, View};
+use crate::slack::blocks::{Block, Choice, Element, Message, Mrkdwn, View, cut};
 
 /// Posts on one page of a list.
 pub const POSTS: u32 = 10;
@@ -119,13 +120,14 @@ fn blocks(page: &PostsPage, heading: &str) -> Vec<Block> {
 
 /// One line of a list, with a menu for what can be done.
 pub(super) fn post(row: &PostRow, with_site: bool) -> Block {
+    let title = cut(&row.title, TITLE);
     let title = match &row.url {
-        Some(url) => Mrkdwn::new().raw("*").link(url, &row.title).raw("*"),
-        None => Mrkdwn::new().bold(&row.title),
+        Some(url) => Mrkdwn::new().raw("*").link(url, &title).raw("*"),
+        None => Mrkdwn::new().bold(&title),
     };
     let mut text = title.raw("\n").then(&state(row));
     if with_site {
-        text = text.raw(" · ").text(&row.site_title);
+        text = text.raw(" · ").text(&cut(&row.site_title, TITLE));
     }
     text = text.raw(" · ").code(row.id.as_str());
     let menu = menu(row).and_then(|choices| Element::overflow(MORE, choices));
@@ -135,7 +137,7 @@ pub(super) fn post(row: &PostRow, with_site: bool) -> Block {
     }
 }
 
-fn menu(row: &PostRow) -> Option<Vec<crate::slack::blocks::Choice>> {
+fn menu(row: &PostRow) -> Option<Vec<Choice>> {
     if !row.may_change || row.state == PostState::Deleted {
         return None;
     }

@@ -6,13 +6,18 @@ use super::actions::{Action, ListOf, Which};
 use super::messages::{code, prose};
 use crate::model::{Attention, BuildState, Decision, Millis, Plan, SiteName, SitePlan, Wait};
 use crate::plan::show;
-use crate::slack::blocks::{Block, Message, Mrkdwn};
+use crate::slack::blocks::{Block, Message, Mrkdwn, cut};
 use crate::store::BuildRow;
 
 /// Sites on one page of a list.
 pub const SITES: u32 = 20;
 /// Builds that a history shows.
 pub const BUILDS: u32 = 15;
+
+/// A longer title is cut in a list, which would be hard to read with it.
+pub(super) const TITLE: usize = 150;
+/// So is a longer reason; the history of the site has it whole.
+const REASON: usize = 400;
 
 /// How a site is, at a glance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -133,7 +138,7 @@ pub fn sites(rows: &[SiteRowView], page: u32, pages: u32, problem: Option<&str>)
 fn file_problem(problem: &str) -> Block {
     let text = Mrkdwn::new()
         .raw(":warning: `sites.toml` has an error; what was last published stays in force.\n")
-        .code_block(&crate::slack::blocks::cut(problem, 1500));
+        .code_block(&cut(problem, 1500));
     Block::section(text)
 }
 
@@ -142,11 +147,11 @@ pub(super) fn line(row: &SiteRowView) -> Mrkdwn {
     Mrkdwn::new()
         .raw(row.mood.sign())
         .raw("*")
-        .link(&row.url, &row.title)
+        .link(&row.url, &cut(&row.title, TITLE))
         .raw("*  ")
         .code(row.name.as_str())
         .raw("\n")
-        .then(&prose(&row.reason))
+        .then(&prose(&cut(&row.reason, REASON)))
 }
 
 /// One site, closely.
@@ -253,11 +258,11 @@ fn build(row: &BuildRow) -> Mrkdwn {
         .raw(" · ")
         .date(row.fired_at)
         .raw(" · ")
-        .text(&row.reason);
+        .text(&cut(&row.reason, REASON));
     if let Some(by) = &row.requested_by
         && !row.reason.contains(by.as_str())
     {
-        text = text.raw(" · asked for by ").text(by);
+        text = text.raw(" · asked for by ").text(&cut(by, TITLE));
     }
     if let Some(ended) = row.ended_at {
         let took = ended.since(row.fired_at);
@@ -268,7 +273,7 @@ fn build(row: &BuildRow) -> Mrkdwn {
         text = text.raw(" · took ").text(&took);
     }
     if let Some(detail) = &row.detail {
-        let detail = crate::slack::blocks::cut(&show::plain(detail), 500);
+        let detail = cut(&show::plain(detail), 500);
         text = text.raw("\n").code(&detail);
     }
     text

@@ -34,6 +34,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("web", &["model", "store", "engine"]),
     (
+        "slack",
+        &[
+            "model", "config", "plan", "chat", "http", "store", "engine", "markdown",
+        ],
+    ),
+    (
         "cli",
         &[
             "model", "config", "plan", "inputs", "store", "builders", "watch", "engine", "web",

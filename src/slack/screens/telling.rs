@@ -1,0 +1,258 @@
+//! What people are told about what they asked for: one message that changes as it goes on.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::actions::Action;
+use super::messages::prose;
+use crate::model::{Millis, SiteName};
+use crate::slack::blocks::{Block, Element, Message, Mrkdwn, cut};
+
+/// One telling, as it is to be said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told<'a> {
+    /// What was asked for, as the audit trail has it: `new`, `edit`, `delete`, `publish post`,
+    /// `rebuild`, `site add`; anything else: a build that nobody asked for in chat.
+    pub action: &'a str,
+    /// What it was about: a post's title.
+    pub subject: Option<&'a str>,
+    /// The site.
+    pub site: &'a SiteName,
+    /// What people call it.
+    pub site_title: &'a str,
+    /// Where it is published.
+    pub url: &'a str,
+    /// Where it is: `waiting`, `building`, `live`, `accepted`, `failed`, `stalled`, `lost`,
+    /// `superseded`, `unknown`, `unchanged`.
+    pub state: &'a str,
+    /// What it waits for, or what went wrong.
+    pub detail: Option<&'a str>,
+    /// When that was.
+    pub at: Millis,
+}
+
+/// What one telling says. The same telling gives the same message.
+pub fn told(told: &Told<'_>) -> Message {
+    let (sign, state, next) = said(told);
+    let what = what(told);
+    let text = Mrkdwn::new().raw(sign).then(&what).raw("\n").then(&state);
+    let mut blocks = vec![Block::section(text)];
+    if let Some(detail) = told.detail.filter(|_| matches!(next, Next::Repair)) {
+        let detail = Mrkdwn::new().code_block(&cut(detail.trim(), 1500));
+        blocks.push(Block::section(detail));
+    }
+    let open = || -> Element { Action::Opened.button("Open the site").url(told.url).into() };
+    let name = || told.site.clone();
+    blocks.extend(Block::actions(match next {
+        Next::Nothing => vec![],
+        Next::Look => vec![open()],
+        Next::Repair => vec![
+            Action::Rebuild(name()).button("Rebuild").primary().into(),
+            Action::History(name()).button("History").into(),
+        ],
+    }));
+    Message::new(&fallback(told), blocks)
+}
+
+/// What can be done next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    Look,
+    Repair,
+}
+
+/// What was asked for, in a few words.
+fn what(told: &Told<'_>) -> Mrkdwn {
+    let site = |text: Mrkdwn| text.bold(told.site_title);
+    let subject = told.subject.map(str::trim).filter(|text| !text.is_empty());
+    let post = |text: Mrkdwn| match subject {
+        Some(title) => text.bold(title),
+        None => text.raw("a post"),
+    };
+    let new = Mrkdwn::new;
+    match told.action {
+        "new" => site(post(new().raw("New post ")).raw(" on ")),
+        "edit" => site(post(new().raw("Change of ")).raw(" on ")),
+        "delete" => site(post(new().raw("Removal of ")).raw(" from ")),
+        "publish post" => site(post(new().raw("Publication of ")).raw(" on ")),
+        "rebuild" => site(new().raw("Rebuild of ")),
+        "site add" => site(new().raw("New site ")),
+        _ => site(new()),
+    }
+}
+
+/// The sign, the sentence and the next step of a state.
+fn said(told: &Told<'_>) -> (&'static str, Mrkdwn, Next) {
+    let new = Mrkdwn::new;
+    let detail = told.detail.map(str::trim).filter(|text| !text.is_empty());
+    match told.state {
+        "waiting" => (
+            ":hourglass_flowing_sand: ",
+            match detail {
+                Some(why) => new().raw("Saved, ").then(&prose(&cut(why, 500))),
+                None => new().raw("Saved. The site is built in a moment."),
+            },
+            Next::Nothing,
+        ),
+        "building" => (
+            ":hammer_and_wrench: ",
+            new().raw("Building since ").date(told.at),
+            Next::Nothing,
+        ),
+        "live" => (
+            ":white_check_mark: ",
+            new()
+                .raw("Live at ")
+                .link(told.url, told.url)
+                .raw(" since ")
+                .date(told.at),
+            Next::Look,
+        ),
+        "accepted" => (
+            ":outbox_tray: ",
+            new()
+                .raw("Netlify took it ")
+                .date(told.at)
+                .raw(". It does not tell when it is live: that usually takes a minute or two."),
+            Next::Look,
+        ),
+        "unchanged" => (
+            ":white_check_mark: ",
+            new().raw("Already live: nothing to build."),
+            Next::Look,
+        ),
+        "failed" => (
+            ":x: ",
+            new()
+                .raw("The build failed ")
+                .date(told.at)
+                .raw(". What is live stays as it was."),
+            Next::Repair,
+        ),
+        "stalled" => (
+            ":octagonal_sign: ",
+            new().raw(
+                "The build could not be started, and is not tried again by itself. \
+                 What is live stays as it was.",
+            ),
+            Next::Repair,
+        ),
+        "lost" => (
+            ":grey_question: ",
+            new().raw("No news of the build for too long: nobody knows how it ended."),
+            Next::Repair,
+        ),
+        "unknown" => (
+            ":grey_question: ",
+            new().raw(
+                "Sent, but no answer came. It may be building; you are told when it is known.",
+            ),
+            Next::Nothing,
+        ),
+        "superseded" => (
+            ":fast_forward: ",
+            new().raw("A newer build took its place."),
+            Next::Look,
+        ),
+        other => (
+            ":information_source: ",
+            new().raw("It is ").text(&cut(other, 100)).raw("."),
+            Next::Look,
+        ),
+    }
+}
+
+fn fallback(told: &Told<'_>) -> String {
+    let state = match told.state {
+        "waiting" => "saved, waiting to be built",
+        "building" => "is building",
+        "live" => "is live",
+        "accepted" => "was handed to Netlify",
+        "unchanged" => "is already live",
+        "failed" => "failed to build",
+        "stalled" => "could not be built",
+        "lost" => "has an unknown outcome",
+        "unknown" => "was sent, without an answer",
+        "superseded" => "was overtaken by a newer build",
+        other => other,
+    };
+    match told.subject {
+        Some(subject) => format!("{subject} ({}) {state}", told.site_title),
+        None => format!("{} {state}", told.site_title),
+    }
+}
+
+/// Many results at once (`detail` of a telling with the action `digest`, as JSON).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+pub struct Digest {
+    /// How many sites got into each state.
+    #[serde(default)]
+    pub counts: BTreeMap<String, u64>,
+    /// Some of their names.
+    #[serde(default)]
+    pub sites: Vec<String>,
+}
+
+/// One message for many results.
+pub fn digest(digest: &Digest, at: Millis) -> Message {
+    let total: u64 = digest
+        .counts
+        .values()
+        .fold(0, |all, count| all.saturating_add(*count));
+    let heading = match total {
+        1 => "1 site was built".to_owned(),
+        total => format!("{total} sites were built"),
+    };
+    let order = ["live", "accepted", "failed", "stalled", "lost"];
+    let rest = digest
+        .counts
+        .keys()
+        .map(String::as_str)
+        .filter(|state| !order.contains(state));
+    let mut text = Mrkdwn::new()
+        .raw(":bar_chart: ")
+        .bold(&heading)
+        .raw(", ")
+        .date(at);
+    for state in order.into_iter().chain(rest).take(12) {
+        let Some(count) = digest.counts.get(state).filter(|count| **count > 0) else {
+            continue;
+        };
+        text = text.raw(match state {
+            "live" => "\n:white_check_mark: ",
+            "accepted" => "\n:outbox_tray: ",
+            "failed" | "stalled" => "\n:x: ",
+            _ => "\n:grey_question: ",
+        });
+        text = text.text(&match state {
+            "live" => format!("{count} live"),
+            "accepted" => format!("{count} handed to Netlify"),
+            "failed" => format!("{count} failed"),
+            "stalled" => format!("{count} could not be started"),
+            other => format!("{count} {}", cut(other, 50)),
+        });
+    }
+    let mut blocks = vec![Block::section(text)];
+    if !digest.sites.is_empty() {
+        let shown = digest.sites.len().min(20);
+        let mut names =
+            digest.sites[..shown]
+                .iter()
+                .enumerate()
+                .fold(Mrkdwn::new(), |text, (at, name)| {
+                    let text = if at > 0 { text.raw(", ") } else { text };
+                    text.code(&cut(name, 63))
+                });
+        let more = total.saturating_sub(shown as u64);
+        if more > 0 {
+            names = names.text(&format!(" and {more} more"));
+        }
+        blocks.push(Block::context(names));
+    }
+    blocks.extend(Block::actions([Action::Sites(0)
+        .button("See all sites")
+        .into()]));
+    Message::new(&heading, blocks)
+}

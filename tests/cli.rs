@@ -88,6 +88,7 @@ fn init_makes_an_estate_that_works_and_overwrites_nothing() {
     wrote blog/sites.toml
     wrote blog/.env.example
     wrote blog/blog/hello.md
+    wrote blog/slack-app.yaml
     ");
     assert!(
         made.stderr
@@ -107,6 +108,7 @@ fn init_makes_an_estate_that_works_and_overwrites_nothing() {
     kept blog/sites.toml
     wrote blog/.env.example
     kept blog/blog/hello.md
+    kept blog/slack-app.yaml
     ");
     assert_eq!(estate.read("blog/blog/hello.md"), "# Mine\n");
     assert_eq!(estate.read("blog/sites.toml"), template);

@@ -4,9 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use microblot::config::{self, Config, Diagnostics, Paint, ReadError, Settings, Severity};
-use microblot::model::{BuilderSpec, PostsFrom, SecretRef, Share};
+use microblot::config::{self, Config, Diagnostics, Paint, ReadError, Settings, Severity, Slack};
+use microblot::model::{BuilderSpec, Input, PostsFrom, Running, SecretRef, Share, Spec};
 use proptest::prelude::*;
 
 fn examples(kind: &str) -> Vec<(String, String)> {
@@ -165,6 +166,10 @@ fn every_key_of_a_site_is_read() {
         slack: Some(
             SlackSite {
                 workspace: "T012AB3CD",
+                channels: [
+                    "C024BE91L",
+                    "G012AB3CD",
+                ],
             },
         ),
         renamed_from: Some(
@@ -178,13 +183,108 @@ fn every_key_of_a_site_is_read() {
     assert_eq!(out, "public/try");
     insta::assert_snapshot!(config.warnings, @r#"
     warning: this file declares no site `made-in-chat`
-     --> sites.toml:4:24
-      |
-    4 | posts = ["bar", "try", "made-in-chat"]
-      |                        ^^^^^^^^^^^^^^
-      |
-      = help: its posts are shown once it is made in chat or declared here
+      --> sites.toml:16:24
+       |
+    16 | posts = ["bar", "try", "made-in-chat"]
+       |                        ^^^^^^^^^^^^^^
+       |
+       = help: its posts are shown once it is made in chat or declared here
     "#);
+}
+
+#[test]
+fn every_key_of_chat_is_read() {
+    let text = &examples("valid")[2].1;
+    let slack = load(text).unwrap().settings.slack;
+    let read: Slack = serde_json::from_value(serde_json::to_value(&slack).unwrap()).unwrap();
+    assert_eq!(read, slack);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&slack).unwrap(), @r#"
+    {
+      "notify": "C0DEPLOYS",
+      "admins": [
+        "U0ADMIN",
+        "W012A3CDE"
+      ],
+      "running": "C012AB3CD",
+      "preview": {
+        "secs": 5400,
+        "nanos": 0
+      },
+      "on_install": {
+        "site": "{workspace}-blog",
+        "title": "{team}",
+        "url": "https://blogs.example.org/{workspace}/",
+        "build": {
+          "netlify": {
+            "hook": {
+              "env": "NETLIFY_HOOK_{WORKSPACE}"
+            },
+            "branch": "main",
+            "clear_cache": false
+          }
+        },
+        "timing": {
+          "debounce": {
+            "secs": 10,
+            "nanos": 0
+          },
+          "max_wait": {
+            "secs": 120,
+            "nanos": 0
+          },
+          "timeout": {
+            "secs": 1800,
+            "nanos": 0
+          }
+        }
+      }
+    }
+    "#);
+}
+
+/// What older versions stored is read as what it meant, and stays the same text.
+#[test]
+fn settings_and_specs_that_were_stored_before_are_read() {
+    let settings = r#"{"limits":{"builds_per_minute":30,"builds_in_flight":10,"builds_at_once":50,"removals_at_once":50},"slack":{"notify":"C1","admins":["U1"]}}"#;
+    let read: Settings = serde_json::from_str(settings).unwrap();
+    let expected = Slack {
+        notify: Some("C1".into()),
+        admins: vec!["U1".into()],
+        running: Running::Everyone,
+        preview: Duration::from_secs(86_400),
+        on_install: None,
+    };
+    assert_eq!(read.slack, expected);
+    assert_eq!(serde_json::to_string(&read).unwrap(), settings);
+    let bare: Settings = serde_json::from_str("{}").unwrap();
+    assert_eq!(bare, Settings::default());
+
+    let spec = r#"{"title":"A","url":"https://a.example.org","posts":"own","files":[],"revision":false,"timing":{"debounce":{"secs":10,"nanos":0},"max_wait":{"secs":120,"nanos":0},"timeout":{"secs":1800,"nanos":0}},"build":{"render":{"out":"public/a"}},"slack":{"workspace":"T1"}}"#;
+    let read: Spec = serde_json::from_str(spec).unwrap();
+    assert!(read.slack.as_ref().unwrap().channels.is_empty());
+    assert_eq!(serde_json::to_string(&read).unwrap(), spec);
+}
+
+/// Chat changes no page, so it rebuilds nothing: with the value that it had before there was chat.
+#[test]
+fn chat_is_no_part_of_what_a_site_is_built_from() {
+    let digest = |lines: &str| {
+        let config = load(&site("a", lines)).unwrap();
+        config.sites["a"]
+            .spec
+            .part()
+            .digest(Input::Spec)
+            .to_string()
+    };
+    let without = digest("");
+    insta::assert_snapshot!(without, @"7cf12e323b05c8319b019e5dded4621e8245f75dac15fa6d0d1190e6c26ef112");
+    for lines in [
+        "slack = { workspace = \"T1\" }",
+        "slack = { workspace = \"T2\", channels = [\"C1\", \"C2\"] }",
+        "[slack]\nrunning = \"admins\"\npreview = \"1h\"",
+    ] {
+        assert_eq!(digest(lines), without, "{lines}");
+    }
 }
 
 #[test]
@@ -483,6 +583,7 @@ mod schema {
             "out-shared",
             "renames",
             "secrets-in-comments",
+            "slack-channel-shared",
             "syntax",
         ];
         for (name, text) in examples("invalid") {
@@ -522,7 +623,21 @@ mod properties {
             ),
             (
                 "[slack]",
-                vec!["notify = \"C1\"", "admins = [\"U1\", \"U2\"]"],
+                vec![
+                    "notify = \"C1\"",
+                    "admins = [\"U1\", \"U2\"]",
+                    "running = \"admins\"",
+                    "preview = \"7d\"",
+                ],
+            ),
+            (
+                "[slack.on_install]",
+                vec![
+                    "site = \"w-{workspace}\"",
+                    "title = \"{team}\"",
+                    "url = \"https://example.org/{workspace}\"",
+                    "build.render.out = \"public/{workspace}\"",
+                ],
             ),
             (
                 "[sites.a]",
@@ -541,6 +656,7 @@ mod properties {
                     "title = \"B\"",
                     "url = \"https://b.example.org\"",
                     "posts = [\"a\", \"b\"]",
+                    "slack = { workspace = \"T1\", channels = [\"C1\", \"G2\"] }",
                 ],
             ),
             (

@@ -5,10 +5,11 @@ use super::{Context, Failure};
 
 /// What `init` writes: name and content. The templates are files of their own, so that they are
 /// read, tested and edited as what they are.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     ("sites.toml", include_str!("init/sites.toml")),
     (".env.example", include_str!("init/env.example")),
     ("blog/hello.md", include_str!("init/hello.md")),
+    ("slack-app.yaml", include_str!("../../slack-app.yaml")),
 ];
 
 /// Starts an estate. Never replaces a file that is there.

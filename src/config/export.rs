@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use crate::model::{BuilderSpec, PostsFrom, SecretRef, SiteName, Spec, Timing};
+use crate::model::{BuilderSpec, PostsFrom, SecretRef, SiteName, SlackSite, Spec, Timing};
 
 use super::values::written;
 
@@ -57,8 +57,16 @@ pub fn to_toml(name: &SiteName, spec: &Spec) -> String {
         line("renamed_from", quoted(old.as_str()));
     }
     if let Some(slack) = slack {
-        let workspace = quoted(&slack.workspace);
-        line("slack", format!("{{ workspace = {workspace} }}"));
+        let SlackSite {
+            workspace,
+            channels,
+        } = slack;
+        let mut fields = vec![format!("workspace = {}", quoted(workspace))];
+        if !channels.is_empty() {
+            let channels = list(channels.iter().map(String::as_str));
+            fields.push(format!("channels = {channels}"));
+        }
+        line("slack", format!("{{ {} }}", fields.join(", ")));
     }
     match build {
         BuilderSpec::Netlify {
@@ -102,7 +110,6 @@ mod tests {
 
     use super::*;
     use crate::config::load;
-    use crate::model::SlackSite;
 
     #[test]
     fn what_is_exported_loads_as_the_same_site() {
@@ -125,6 +132,7 @@ mod tests {
             },
             slack: Some(SlackSite {
                 workspace: "T012AB3CD".into(),
+                channels: vec!["C024BE91L".into(), "G1".into()],
             }),
             renamed_from: Some("fu".parse().unwrap()),
         };

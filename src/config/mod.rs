@@ -6,6 +6,7 @@ mod builder;
 mod diagnostic;
 mod export;
 mod fields;
+mod on_install;
 mod overlap;
 mod place;
 mod read;
@@ -14,6 +15,7 @@ mod schema;
 mod secrets;
 mod settings;
 mod site;
+mod slack;
 mod syntax;
 mod values;
 mod whole;
@@ -26,9 +28,11 @@ use crate::model::{SiteName, Spec};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
 pub use export::to_toml;
+pub use on_install::OnInstall;
 pub use read::{MAX_BYTES, ReadError, read};
 pub use schema::schema;
-pub use settings::{Settings, Slack};
+pub use settings::Settings;
+pub use slack::Slack;
 pub use values::duration_of;
 
 use fields::Fields;
@@ -76,9 +80,9 @@ pub fn load(text: &str, file: &str) -> Result<Config, Diagnostics> {
     let Some(fields) = Fields::of(&root, "", KEYS, &mut report) else {
         return Err(report.into_errors(&lines, file));
     };
-    let settings = settings::read(&fields, &mut report);
     let timing = settings::defaults(&fields, &mut report);
     let mut gathered = Gathered::default();
+    let settings = settings::read(&fields, &timing, &mut gathered, &mut report);
     let sites = site::read_all(&fields, &timing, &lines, &mut gathered, &mut report);
     gathered.check(&fields, &lines, &mut report);
 

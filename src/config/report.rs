@@ -121,7 +121,12 @@ impl Report {
         }
     }
 
-    /// Ends what [`Self::enter`] started.
+    /// Starts on a table that belongs to no site.
+    pub(super) fn enter_table(&mut self, path: &str) {
+        self.within = Some(path.to_owned());
+    }
+
+    /// Ends what [`Self::enter`] or [`Self::enter_table`] started.
     pub(super) fn leave(&mut self) {
         self.site = None;
         self.within = None;

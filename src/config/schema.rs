@@ -112,6 +112,64 @@ fn slack() -> Value {
                 "type": "array",
                 "uniqueItems": true,
                 "items": { "type": "string", "pattern": "^[UW][A-Z0-9]{1,31}$" }
+            },
+            "running": {
+                "description": "Who may use the commands that run sites: \"everyone\" (default), \"admins\", or the id of the channel where everyone may.",
+                "type": "string",
+                "pattern": "^(everyone|admins|[CG][A-Z0-9]{1,31})$"
+            },
+            "preview": described("duration", "How long the link to a preview works, 1m to 30d. Default \"24h\"."),
+            "on_install": on_install()
+        }
+    })
+}
+
+/// The texts hold placeholders, so that less is said about them than in a site.
+fn on_install() -> Value {
+    let mut netlify = netlify();
+    for (key, pattern) in [
+        (
+            "/properties/hook/properties/env",
+            "^[A-Za-z_{][A-Za-z0-9_{}]*$",
+        ),
+        ("/properties/site_id", "^[A-Za-z0-9{}-]+$"),
+    ] {
+        if let Some(text) = netlify.pointer_mut(key) {
+            text["pattern"] = pattern.into();
+        }
+    }
+    json!({
+        "description": "The blog that a workspace gets when it installs the app. {workspace} stands for the workspace's id in lower case, {WORKSPACE} for its id.",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["site", "title", "url", "build"],
+        "properties": {
+            "site": {
+                "description": "The name of the site, with {workspace}.",
+                "type": "string",
+                "pattern": "^[a-z0-9-]*\\{workspace\\}[a-z0-9{}-]*$"
+            },
+            "title": {
+                "description": "What people call the site. {team} stands for the workspace's name.",
+                "type": "string",
+                "pattern": "^(?=.*\\S)[^\\u0000-\\u001f\\u007f-\\u009f]*$"
+            },
+            "url": {
+                "description": "Where the site is published, with {workspace}.",
+                "type": "string",
+                "maxLength": LONGEST_URL,
+                "pattern": "^https?://[^\\s?#]*\\{(workspace|WORKSPACE)\\}[^\\s?#]*$"
+            },
+            "build": {
+                "description": "What builds the site: exactly one of `netlify` and `render`, with {workspace} in `out` or {WORKSPACE} in the hook.",
+                "type": "object",
+                "additionalProperties": false,
+                "minProperties": 1,
+                "maxProperties": 1,
+                "properties": {
+                    "netlify": netlify,
+                    "render": { "$ref": "#/definitions/render" }
+                }
             }
         }
     })
@@ -174,6 +232,12 @@ fn site() -> Value {
                         "description": "Slack's id of the workspace.",
                         "type": "string",
                         "pattern": "^[TE][A-Z0-9]{1,31}$"
+                    },
+                    "channels": {
+                        "description": "Slack's ids of the channels whose messages become posts of this site.",
+                        "type": "array",
+                        "uniqueItems": true,
+                        "items": { "type": "string", "pattern": "^[CG][A-Z0-9]{1,31}$" }
                     }
                 }
             },
@@ -267,7 +331,7 @@ fn described(definition: &str, description: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{KEYS, builder, settings, site};
+    use crate::config::{KEYS, builder, on_install, settings, site, slack};
 
     #[test]
     fn the_schema_knows_the_keys_that_are_read() {
@@ -277,7 +341,19 @@ mod tests {
             ("/properties/defaults", settings::TIMING),
             ("/properties/limits", settings::LIMITS),
             ("/properties/budget", settings::BUDGET),
-            ("/properties/slack", settings::SLACK),
+            ("/properties/slack", slack::SLACK),
+            (
+                "/properties/slack/properties/on_install",
+                on_install::ON_INSTALL,
+            ),
+            (
+                "/properties/slack/properties/on_install/properties/build",
+                builder::KINDS,
+            ),
+            (
+                "/properties/slack/properties/on_install/properties/build/properties/netlify",
+                builder::NETLIFY,
+            ),
             ("/definitions/site", site::KEYS),
             ("/definitions/site/properties/slack", site::SLACK),
             ("/definitions/site/properties/build", builder::KINDS),

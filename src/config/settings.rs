@@ -7,7 +7,9 @@ use crate::model::{Budget, Limits, Timing};
 
 use super::fields::{Fields, Item};
 use super::report::Report;
-use super::values::{duration, share, slack_id, written};
+use super::slack::{self, Slack};
+use super::values::{duration, share, written};
+use super::whole::Gathered;
 
 /// Everything in `sites.toml` that belongs to no single site.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -23,17 +25,6 @@ pub struct Settings {
     pub slack: Slack,
 }
 
-/// The settings of chat that belong to no single site.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Slack {
-    /// Slack's id of the channel where results are told when nobody asked in chat.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notify: Option<String>,
-    /// Slack's ids of the people who may do everything.
-    #[serde(default)]
-    pub admins: Vec<String>,
-}
-
 pub(super) const LIMITS: &[&str] = &[
     "builds_per_minute",
     "builds_in_flight",
@@ -41,7 +32,6 @@ pub(super) const LIMITS: &[&str] = &[
     "removals_at_once",
 ];
 pub(super) const BUDGET: &[&str] = &["deploys_per_month"];
-pub(super) const SLACK: &[&str] = &["notify", "admins"];
 pub(super) const TIMING: &[&str] = &["debounce", "max_wait", "timeout"];
 
 /// The most that a limit can be set to.
@@ -55,11 +45,21 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// `[limits]`, `[budget]` and `[slack]`.
-pub(super) fn read(root: &Fields<'_, '_>, report: &mut Report) -> Settings {
+pub(super) fn read<'a>(
+    root: &Fields<'a, '_>,
+    defaults: &Timing,
+    gathered: &mut Gathered<'a>,
+    report: &mut Report,
+) -> Settings {
+    let limits = root.optional("limits", report, limits);
+    let budget = root.optional("budget", report, budget);
+    let slack = root.optional("slack", report, |item, report| {
+        slack::read(item, defaults, gathered, report)
+    });
     Settings {
-        limits: root.optional("limits", report, limits).unwrap_or_default(),
-        budget: root.optional("budget", report, budget),
-        slack: root.optional("slack", report, slack).unwrap_or_default(),
+        limits: limits.unwrap_or_default(),
+        budget,
+        slack: slack.unwrap_or_default(),
     }
 }
 
@@ -87,38 +87,6 @@ fn budget(item: Item<'_, '_>, report: &mut Report) -> Option<Budget> {
     })?;
     Some(Budget {
         deploys_per_month: deploys,
-    })
-}
-
-fn slack(item: Item<'_, '_>, report: &mut Report) -> Option<Slack> {
-    let fields = Fields::of(item.node, "slack", SLACK, report)?;
-    let notify = fields.optional("notify", report, |item, report| {
-        slack_id(item, report, "CG", "channel")
-    });
-    let admins = fields.optional("admins", report, |item, report| {
-        let people = item.array(report, "admins = [\"U012AB3CD\"]")?;
-        let mut admins: Vec<String> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        for person in people {
-            let Some(id) = slack_id(person, report, "UW", "member") else {
-                continue;
-            };
-            if seen.insert(id.clone()) {
-                admins.push(id);
-            } else {
-                let message = format!("`{id}` is listed twice");
-                report.error(
-                    person.span(),
-                    message,
-                    Some("keep one of the two".to_owned()),
-                );
-            }
-        }
-        Some(admins)
-    });
-    Some(Slack {
-        notify,
-        admins: admins.unwrap_or_default(),
     })
 }
 

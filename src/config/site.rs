@@ -9,7 +9,7 @@ use super::fields::{Fields, Item, Node};
 use super::place::Lines;
 use super::report::Report;
 use super::settings;
-use super::values::{address, glob, shown, site_name, slack_id, title};
+use super::values::{address, glob, shown, site_name, slack_id, slack_ids, title};
 use super::whole::Gathered;
 
 pub(super) const KEYS: &[&str] = &[
@@ -25,7 +25,7 @@ pub(super) const KEYS: &[&str] = &[
     "slack",
     "build",
 ];
-pub(super) const SLACK: &[&str] = &["workspace"];
+pub(super) const SLACK: &[&str] = &["workspace", "channels"];
 
 /// All of `[sites.*]`.
 pub(super) fn read_all<'a>(
@@ -101,7 +101,9 @@ fn read<'a>(
         gathered.renames.add(old.clone(), name, item.span());
         Some(old)
     });
-    let slack = fields.optional("slack", report, slack);
+    let slack = fields.optional("slack", report, |item, report| {
+        slack(item, name, gathered, report)
+    });
     let example = "build.netlify = { hook = { env = \"NETLIFY_HOOK_FOO\" } }";
     let build = fields.required("build", example, report, |item, report| {
         builder::read(item, name, gathered, report)
@@ -177,11 +179,27 @@ fn files<'a>(
     Some(globs)
 }
 
-fn slack(item: Item<'_, '_>, report: &mut Report) -> Option<SlackSite> {
+fn slack<'a>(
+    item: Item<'a, '_>,
+    name: Option<&SiteName>,
+    gathered: &mut Gathered<'a>,
+    report: &mut Report,
+) -> Option<SlackSite> {
     let fields = Fields::of(item.node, "slack", SLACK, report)?;
     let example = "slack = { workspace = \"T012AB3CD\" }";
     let workspace = fields.required("workspace", example, report, |item, report| {
         slack_id(item, report, "TE", "workspace")
-    })?;
-    Some(SlackSite { workspace })
+    });
+    let channels = fields.optional("channels", report, |item, report| {
+        slack_ids(item, report, "CG", "channel")
+    });
+    let (workspace, channels) = (workspace?, channels.unwrap_or_default());
+    for (channel, span) in &channels {
+        let channel = (workspace.clone(), channel.clone());
+        gathered.channels.add(channel, name, span.clone());
+    }
+    Some(SlackSite {
+        workspace,
+        channels: channels.into_iter().map(|(id, _)| id).collect(),
+    })
 }

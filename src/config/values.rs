@@ -1,5 +1,7 @@
 //! The values that stand for themselves: what they must look like, and what to write instead.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use jiff::fmt::friendly::SpanParser;
@@ -247,11 +249,7 @@ pub(super) fn slack_id(
     let first = letters.get(..1).unwrap_or_default();
     let example = format!("{first}012AB3CD");
     let text = item.text(report, format_args!("\"{example}\""))?;
-    let capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
-    if text.starts_with(|c| letters.contains(c))
-        && (2..=32).contains(&text.len())
-        && text.bytes().all(capital)
-    {
+    if is_slack_id(text, letters) {
         return Some(text.to_owned());
     }
     let message = format!("{} is not Slack's id of a {what}", shown(text));
@@ -259,4 +257,41 @@ pub(super) fn slack_id(
         "write the id, like `{example}`, not the name: Slack shows it in the {what}'s details"
     );
     item.refuse(report, message, hint)
+}
+
+/// Whether a text is one of Slack's ids that start with one of these letters.
+pub(super) fn is_slack_id(text: &str, letters: &str) -> bool {
+    let capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    text.starts_with(|c| letters.contains(c))
+        && (2..=32).contains(&text.len())
+        && text.bytes().all(capital)
+}
+
+/// Different ids of one kind, with their places.
+pub(super) fn slack_ids(
+    item: Item<'_, '_>,
+    report: &mut Report,
+    letters: &str,
+    what: &str,
+) -> Option<Vec<(String, Range<usize>)>> {
+    let first = letters.get(..1).unwrap_or_default();
+    let example = format!("{} = [\"{first}012AB3CD\"]", item.key);
+    let mut seen = HashSet::new();
+    let mut ids = Vec::new();
+    for element in item.array(report, &example)? {
+        let Some(id) = slack_id(element, report, letters, what) else {
+            continue;
+        };
+        if seen.insert(id.clone()) {
+            ids.push((id, element.span()));
+        } else {
+            let hint = "keep one of the two".to_owned();
+            report.error(
+                element.span(),
+                format!("`{id}` is listed twice"),
+                Some(hint),
+            );
+        }
+    }
+    Some(ids)
 }

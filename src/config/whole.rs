@@ -24,6 +24,8 @@ pub(super) struct Gathered<'a> {
     pub(super) renames: Said<SiteName>,
     /// Sites whose posts are shown by another.
     pub(super) listed: Said<SiteName>,
+    /// Workspaces and channels whose messages become posts.
+    pub(super) channels: Said<(String, String)>,
 }
 
 /// Values with the site and the place of each.
@@ -67,6 +69,7 @@ impl Gathered<'_> {
         };
         renames(self.renames.in_order(), declared, lines, report);
         listed(self.listed.in_order(), declared, report);
+        channels(self.channels.in_order(), lines, report);
         let outs: Vec<_> = self.outs.in_order().into_iter().map(Folder::of).collect();
         nested(&outs, lines, report);
         own_inputs(outs, &self.globs.in_order(), lines, report);
@@ -125,6 +128,27 @@ fn listed(listed: Vec<Saying<SiteName>>, declared: &DeTable<'_>, report: &mut Re
         };
         report.site = Some(site);
         report.warning(span, message, Some(hint));
+    }
+}
+
+/// A message becomes one post, so its channel belongs to one site.
+fn channels(channels: Vec<Saying<(String, String)>>, lines: &Lines<'_>, report: &mut Report) {
+    let mut claimed: HashMap<(String, String), (SiteName, u32)> = HashMap::new();
+    for Saying { value, site, span } in channels {
+        if let Some((other, line)) = claimed.get(&value) {
+            let message = format!(
+                "`{}` is mirrored into `{other}` already (line {line})",
+                value.1
+            );
+            let hint = "a channel is mirrored into one site: \
+                        another can show the same posts with `posts = [\"…\"]`"
+                .to_owned();
+            report.site = Some(site);
+            report.error(span, message, Some(hint));
+        } else {
+            let line = lines.number(span.start);
+            claimed.insert(value, (site, line));
+        }
     }
 }
 

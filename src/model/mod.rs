@@ -1,6 +1,7 @@
 //! The words of Microblot as types. Pure: nothing here reads a clock, a file or a database.
 
 mod build;
+mod chat;
 mod desired;
 mod digest;
 mod manifest;
@@ -8,11 +9,13 @@ mod name;
 mod observed;
 mod plan;
 mod post;
+mod preview;
 mod secret;
 mod spec;
 mod time;
 
 pub use build::{Actor, BuildId, BuildState, Door, HolderId, Outcome};
+pub use chat::Running;
 pub use desired::{
     Budget, Desired, DesiredSite, Hold, InputProblem, Limits, News, Origin, Rebuild, Share, Source,
     Target,
@@ -26,6 +29,7 @@ pub use plan::{
     Trigger, Wait,
 };
 pub use post::{Post, PostChange, PostDraft, PostId, PostState, Publish, Revision, Slug};
+pub use preview::{new_token, token_hash};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use spec::{BuilderKind, BuilderSpec, PostsFrom, SlackSite, Spec, Timing};
 pub use time::Millis;

@@ -151,6 +151,9 @@ impl BuilderSpec {
 pub struct SlackSite {
     /// Slack's id of the workspace (`T…`).
     pub workspace: String,
+    /// Slack's ids of the channels whose messages become posts of this site.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
 }
 
 /// What the built-in renderer makes of the same input. Raised when its output changes, so that

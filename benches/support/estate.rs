@@ -8,17 +8,14 @@ use std::time::{Duration, Instant};
 use microblot::engine::estate::Estate;
 use microblot::engine::publish;
 use microblot::engine::workspace::Workspace;
-use microblot::model::{Actor, Door};
+use microblot::model::Actor;
 use microblot::store::{Address, Store};
 use sqlx::Connection as _;
 use tempfile::TempDir;
 
 /// Who does what the benchmarks do.
 pub fn somebody() -> Actor {
-    Actor {
-        name: "bench".to_owned(),
-        door: Door::Cli,
-    }
+    Actor::cli("bench")
 }
 
 /// A temporary folder, on the disk that the build is on: `/tmp` may be memory.

@@ -26,7 +26,7 @@ use crate::engine::dispatch::{Dispatcher, Ended};
 use crate::engine::estate::Estate;
 use crate::engine::workspace::{Problem, Workspace};
 use crate::http;
-use crate::model::{Actor, Door, HolderId, SiteName};
+use crate::model::{Actor, HolderId, SiteName};
 use crate::store::{Address, LONGEST_LEASE, Presence, Reader, SiteRow, Store, StoreError};
 use args::{Cli, Command, Global, Log};
 use terminal::Terminal;
@@ -199,10 +199,7 @@ impl Context {
         let name = ["USER", "LOGNAME", "USERNAME"]
             .iter()
             .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
-        Actor {
-            name: name.unwrap_or_else(|| "somebody".to_owned()),
-            door: Door::Cli,
-        }
+        Actor::cli(name.unwrap_or_else(|| "somebody".to_owned()))
     }
 
     /// A site by its name, or an error that says which there are.

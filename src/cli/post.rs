@@ -85,7 +85,7 @@ pub(super) async fn list(
     }
     let filter = PostFilter {
         site,
-        deleted: false,
+        ..PostFilter::default()
     };
     let posts = match &reader {
         Some(reader) => reader.posts(&filter, limit).await?,

@@ -160,12 +160,29 @@ pub enum Outcome {
 }
 
 /// Who did something, and through which door.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Actor {
     /// A name that people know: a login, a chat user.
     pub name: String,
     /// Where it came from.
     pub door: Door,
+    /// Who exactly, as `slack:TEAM:USER`; `None` for the file, the loop and the command line.
+    pub account: Option<String>,
+    /// The id of the request that asked, when it may come twice: the change is then made once.
+    pub request: Option<String>,
+    /// Who is to be told how it ends.
+    pub tell: Option<TellTo>,
+}
+
+/// Where in chat somebody is to be told how it ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TellTo {
+    /// The workspace's id.
+    pub workspace: String,
+    /// The id of a user or a channel.
+    pub conversation: String,
+    /// The short-lived address for answers to a command, sealed.
+    pub response_url: Option<String>,
 }
 
 /// Where a change came from.
@@ -197,17 +214,52 @@ impl Door {
 impl Actor {
     /// Whoever edited `sites.toml`.
     pub fn the_file() -> Self {
-        Self {
-            name: "sites.toml".to_owned(),
-            door: Door::File,
-        }
+        Self::new("sites.toml", Door::File)
     }
 
     /// Microblot itself.
     pub fn the_loop() -> Self {
+        Self::new("microblot", Door::Loop)
+    }
+
+    /// Somebody at the command line.
+    pub fn cli(name: impl Into<String>) -> Self {
+        Self::new(name, Door::Cli)
+    }
+
+    /// Somebody in chat: the name that people know, and the account, as `slack:TEAM:USER`.
+    pub fn chat(name: impl Into<String>, account: impl Into<String>) -> Self {
         Self {
-            name: "microblot".to_owned(),
-            door: Door::Loop,
+            account: Some(account.into()),
+            ..Self::new(name, Door::Chat)
+        }
+    }
+
+    /// The same, asking with a request of this id: a change that it asks for is made once.
+    #[must_use]
+    pub fn with_request(self, id: impl Into<String>) -> Self {
+        Self {
+            request: Some(id.into()),
+            ..self
+        }
+    }
+
+    /// The same, to be told there how it ends.
+    #[must_use]
+    pub fn with_tell(self, to: TellTo) -> Self {
+        Self {
+            tell: Some(to),
+            ..self
+        }
+    }
+
+    fn new(name: impl Into<String>, door: Door) -> Self {
+        Self {
+            name: name.into(),
+            door,
+            account: None,
+            request: None,
+            tell: None,
         }
     }
 }

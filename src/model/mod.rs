@@ -14,7 +14,7 @@ mod secret;
 mod spec;
 mod time;
 
-pub use build::{Actor, BuildId, BuildState, Door, HolderId, Outcome};
+pub use build::{Actor, BuildId, BuildState, Door, HolderId, Outcome, TellTo};
 pub use chat::Running;
 pub use desired::{
     Budget, Desired, DesiredSite, Hold, InputProblem, Limits, News, Origin, Rebuild, Share, Source,

@@ -249,6 +249,9 @@ pub struct Post {
     pub created_at: Millis,
     /// When it was last changed.
     pub updated_at: Millis,
+    /// Who wrote it in chat, as `slack:TEAM:USER`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The digest of its newest revision.
     pub digest: Digest,
     /// Its newest revision.

@@ -9,6 +9,7 @@ use super::content::{self, PartRow};
 use super::db::{Dialect, Stamp, Tx, each, pool, tx};
 use super::error::StoreError;
 use super::estate::{account, parsed};
+use super::tellings::{self, Bound};
 use super::{Reader, Store, new_id};
 use crate::model::{
     Budget, BuildId, BuildState, BuilderKind, Fingerprint, HolderId, Limits, Millis, Outcome,
@@ -221,6 +222,18 @@ impl Store {
             .filter(|request| request.builder.is_hosted())
             .count();
         spend(&mut tx, now, hosted as i64).await?;
+        tellings::unbind(&mut tx, now, replaced.iter().map(String::as_str)).await?;
+        let bound: Vec<Bound<'_>> = taken
+            .iter()
+            .filter_map(|request| {
+                Some(Bound {
+                    build: claimed.get(request.site.as_str())?.build.as_str(),
+                    site: &request.site,
+                    posts: request.fingerprint.posts.to_string(),
+                })
+            })
+            .collect();
+        tellings::bind(&mut tx, now, &bound).await?;
         tx.commit().await?;
         Ok(claims)
     }

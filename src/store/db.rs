@@ -221,8 +221,8 @@ impl Pool {
     /// Begins a transaction that writes what belongs to one site. SQLite takes its write lock at
     /// once: a transaction that reads first and asks for it later fails instead of waiting.
     ///
-    /// Rows are written in the order post, build, observed, site, in every transaction: PostgreSQL
-    /// ends one of two that wait for each other.
+    /// Rows are written in the order post, build, observed, site, telling, audit, in every
+    /// transaction: PostgreSQL ends one of two that wait for each other.
     pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Sqlite(pool) => Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),

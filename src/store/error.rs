@@ -31,6 +31,10 @@ pub enum StoreError {
     /// Somebody else published in between.
     #[error("somebody else published sites.toml at the same moment; run it again")]
     Raced,
+    /// The request that asks for this change came before, and its change was made then:
+    /// [`crate::store::Reader::done`] says what it was. Nothing was changed now.
+    #[error("this request was answered before: its change is made, and nothing was changed again")]
+    AlreadyDone,
 }
 
 impl From<sqlx::Error> for StoreError {

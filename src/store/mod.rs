@@ -3,34 +3,54 @@
 //! One body of SQL for SQLite and PostgreSQL. [`Reader`] can only read, and the preview is given
 //! nothing else; [`Store`] writes.
 
+mod audit;
 mod builds;
+mod channels;
 mod content;
 mod db;
 mod error;
 mod estate;
+mod inbox;
+mod mirror;
+mod new_posts;
+mod outbox;
+mod people;
 mod posts;
+mod previews;
 mod publish;
 mod record;
 mod site_row;
 mod sites;
+mod tellings;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod workspaces;
 
 use std::borrow::Cow;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use audit::AuditRow;
 pub use builds::{BuildRow, Claim, ClaimRequest, Recorded};
+pub use channels::{ChannelRow, ChannelState, Declared, Followed, Unfollowed};
 pub use content::{PartRow, PostInPart};
 pub use db::{Address, Dialect};
 pub use error::StoreError;
 pub use estate::{Delta, FlightRow, Generation};
+pub use inbox::Received;
+pub use mirror::Mirrored;
+pub use outbox::{Flood, Routed};
+pub use people::PersonRow;
 pub use posts::{Listed, PostFilter};
+pub use previews::Previewed;
 pub use publish::{Publication, SiteChange};
 pub use site_row::{Presence, SiteRow};
 pub use sites::{NewSite, Resumed};
-pub use upkeep::{AuditRow, Listener};
+pub use tellings::{Settled, Telling, URL_USES};
+pub use upkeep::Listener;
+pub use workspaces::{Installed, WorkspaceRow};
 
 use crate::model::Millis;
 use db::Pool;
@@ -49,6 +69,7 @@ pub struct Reader {
 pub struct Store {
     reader: Reader,
     write: Pool,
+    new_posts: Arc<new_posts::Queue>,
 }
 
 impl Reader {
@@ -111,6 +132,7 @@ impl Store {
         Ok(Self {
             reader: Reader { pool: read },
             write,
+            new_posts: Arc::default(),
         })
     }
 

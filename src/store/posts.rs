@@ -2,15 +2,16 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sqlx::FromRow;
+use sqlx::types::Json;
 
-use super::db::{Stamp, Tx, pool, tx};
+use super::audit::{Line, audit, audit_lines, unless_done};
+use super::db::{Dialect, Stamp, Tx, each, pool, tx};
 use super::error::StoreError;
 use super::estate::parsed;
-use super::upkeep::audit;
+use super::tellings::{Promise, promise};
 use super::{Reader, Store, without_nul};
 use crate::model::{
-    Actor, Millis, Post, PostChange, PostDraft, PostId, PostState, Publish, Revision, SiteName,
-    Slug,
+    Actor, Millis, Post, PostChange, PostId, PostState, Publish, Revision, SiteName, Slug,
 };
 
 /// Which posts are listed.
@@ -18,8 +19,16 @@ use crate::model::{
 pub struct PostFilter {
     /// Of this site.
     pub site: Option<SiteName>,
+    /// Of these sites; `None`: of any.
+    pub sites: Option<Vec<SiteName>>,
     /// Deleted ones too.
     pub deleted: bool,
+    /// Only what readers do not see yet: drafts, and posts whose time has not come.
+    pub drafts: bool,
+    /// Only those that this account wrote, as `slack:TEAM:USER`.
+    pub account: Option<String>,
+    /// How many to leave out, for pages.
+    pub offset: u32,
 }
 
 /// A post of a list: without its body.
@@ -39,6 +48,9 @@ pub struct Listed {
     pub publish_at: Option<Millis>,
     /// When it was last changed.
     pub updated_at: Millis,
+    /// Who wrote it in chat, as `slack:TEAM:USER`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -50,6 +62,7 @@ struct RawListed {
     state: String,
     publish_at: Option<i64>,
     updated_at: i64,
+    account: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -61,6 +74,7 @@ struct RawPost {
     publish_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
+    account: Option<String>,
     digest: String,
     title: String,
     body: String,
@@ -70,7 +84,7 @@ struct RawPost {
 }
 
 const POST_SQL: &str = "SELECT p.id, s.name AS site, p.slug, p.state, p.publish_at, \
-     p.created_at, p.updated_at, p.digest, r.title, r.body, r.category, r.author, r.published_at \
+     p.created_at, p.updated_at, p.account, p.digest, r.title, r.body, r.category, r.author, r.published_at \
      FROM post p JOIN site s ON s.id = p.site JOIN revision r ON r.digest = p.digest \
      WHERE p.id = $1";
 
@@ -92,13 +106,21 @@ impl Reader {
     ///
     /// [`StoreError`] when the database cannot be reached.
     pub async fn posts(&self, filter: &PostFilter, limit: u32) -> Result<Vec<Listed>, StoreError> {
-        let site = filter.site.as_ref().map(SiteName::as_str);
-        let rows: Vec<RawListed> = pool!(&self.pool, pool => sqlx::query_as(
-                "SELECT p.id, s.name AS site, p.slug, p.title, p.state, p.publish_at, p.updated_at \
-                 FROM post p JOIN site s ON s.id = p.site \
-                 WHERE ($1 IS NULL OR s.name = $1) AND ($2 OR p.state <> 'deleted') \
-                 ORDER BY COALESCE(p.publish_at, p.updated_at) DESC, p.id LIMIT $3")
-            .bind(site).bind(filter.deleted).bind(i64::from(limit)).fetch_all(pool).await?);
+        let sites = filter.sites();
+        let sql = match (&sites, self.dialect()) {
+            (None, _) => LISTED_OF_ALL,
+            (Some(_), Dialect::Sqlite) => LISTED_ON_SQLITE,
+            (Some(_), Dialect::Postgres) => LISTED_ON_POSTGRES,
+        };
+        let rows: Vec<RawListed> = pool!(&self.pool, pool => {
+            let query = sqlx::query_as(sql)
+                .bind(filter.deleted).bind(filter.drafts).bind(&filter.account)
+                .bind(i64::from(limit)).bind(i64::from(filter.offset));
+            match sites {
+                Some(sites) => query.bind(Json(sites)).fetch_all(pool).await?,
+                None => query.fetch_all(pool).await?,
+            }
+        });
         rows.into_iter()
             .map(|raw| {
                 Ok(Listed {
@@ -109,78 +131,97 @@ impl Reader {
                     state: raw.state,
                     publish_at: raw.publish_at.map(Millis),
                     updated_at: Millis(raw.updated_at),
+                    account: raw.account,
                 })
             })
             .collect()
     }
-}
 
-impl Store {
-    /// Stores a new post of a site (by id).
+    /// How many posts there are to list, whatever the filter's offset.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the database cannot be written: then there is no post.
-    pub async fn new_post(
-        &self,
-        site: &str,
-        name: &SiteName,
-        draft: &PostDraft,
-        by: &Actor,
-    ) -> Result<Post, StoreError> {
-        let mut tx = self.write.begin().await?;
-        let stamp = tx.stamp().await?;
-        let now = tx.now().await?;
-        let (state, publish_at) = when(draft.publish, now, None);
-        let revision = storable(Revision {
-            title: draft.title.clone(),
-            body: draft.body.clone(),
-            category: draft.category.clone(),
-            author: draft.author.clone(),
-            published_at: publish_at,
-        });
-        let digest = keep_revision(&mut tx, &revision).await?;
-        let base = Slug::from_title(&revision.title);
-        let mut tries = 0_u32;
-        let (id, slug) = loop {
-            let id = PostId::from_random(uuid::Uuid::new_v4().as_u128());
-            // Ten posts of one title are numbered; from then on the id makes the slug unique.
-            let slug = match tries {
-                0 => base.clone(),
-                1..=9 => base.numbered(tries + 1),
-                _ => Slug::from_title(&format!("{base:.40} {id}")),
-            };
-            tries += 1;
-            let inserted = tx!(&mut tx, conn => sqlx::query(
-                    "INSERT INTO post (id, site, slug, state, publish_at, digest, title, \
-                     written_by, created_at, updated_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT DO NOTHING")
-                .bind(id.as_str()).bind(site).bind(slug.as_str()).bind(state.as_str())
-                .bind(publish_at.map(|at| at.0)).bind(&digest).bind(&revision.title).bind(&by.name)
-                .bind(now.0).execute(conn).await?.rows_affected());
-            if inserted == 1 {
-                break (id, slug);
-            }
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn count_posts(&self, filter: &PostFilter) -> Result<u64, StoreError> {
+        let sites = filter.sites();
+        let sql = match (&sites, self.dialect()) {
+            (None, _) => COUNTED_OF_ALL,
+            (Some(_), Dialect::Sqlite) => COUNTED_ON_SQLITE,
+            (Some(_), Dialect::Postgres) => COUNTED_ON_POSTGRES,
         };
-        remember(&mut tx, &id, &digest, now, by).await?;
-        if state == PostState::Published {
-            posts_changed(&mut tx, stamp, site).await?;
-        }
-        audit(&mut tx, now, by, "new", Some(name), Some(id.as_str())).await?;
-        tx.commit().await?;
-        Ok(Post {
-            id,
-            site: name.clone(),
-            slug,
-            state,
-            publish_at,
-            created_at: now,
-            updated_at: now,
-            digest: revision.digest(),
-            revision,
-        })
+        let count: i64 = pool!(&self.pool, pool => {
+            let query = sqlx::query_scalar(sql)
+                .bind(filter.deleted).bind(filter.drafts).bind(&filter.account);
+            match sites {
+                Some(sites) => query.bind(Json(sites)).fetch_one(pool).await?,
+                None => query.fetch_one(pool).await?,
+            }
+        });
+        Ok(count.unsigned_abs())
     }
+}
 
+/// A name as a JSON array holds it for SQL.
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a SiteName,
+}
+
+impl PostFilter {
+    /// The sites that both fields allow; `None`: any.
+    fn sites(&self) -> Option<Vec<Named<'_>>> {
+        let among = |name: &&SiteName| self.sites.as_ref().is_none_or(|all| all.contains(name));
+        match (&self.site, &self.sites) {
+            (None, None) => None,
+            (Some(site), _) => Some(Some(site).filter(among).into_iter().collect::<Vec<_>>()),
+            (None, Some(sites)) => Some(sites.iter().collect()),
+        }
+        .map(|names| names.into_iter().map(|name| Named { name }).collect())
+    }
+}
+
+macro_rules! listed {
+    ($what:literal, $sites:literal $(, $after:literal)?) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM ",
+            $sites,
+            " JOIN post p ON p.site = s.id WHERE ($1 OR p.state <> 'deleted') \
+             AND (NOT $2 OR p.state = 'draft' OR p.state = 'scheduled') \
+             AND ($3 IS NULL OR p.account = $3)",
+            $($after)?
+        )
+    };
+}
+
+macro_rules! page {
+    ($sites:literal) => {
+        listed!(
+            "p.id, s.name AS site, p.slug, p.title, p.state, p.publish_at, p.updated_at, p.account",
+            $sites,
+            " ORDER BY COALESCE(p.publish_at, p.updated_at) DESC, p.id LIMIT $4 OFFSET $5"
+        )
+    };
+}
+
+// Sites that are named lead to their posts by an index. One query that also takes "any site" would
+// read every post of every site for them.
+const LISTED_OF_ALL: &str = page!("site s");
+const LISTED_ON_SQLITE: &str = page!("json_each($6) AS e JOIN site s ON s.name = e.value->>'name'");
+const LISTED_ON_POSTGRES: &str =
+    page!("jsonb_array_elements($6) AS e JOIN site s ON s.name = e.value->>'name'");
+const COUNTED_OF_ALL: &str = listed!("COUNT(*)", "site s");
+const COUNTED_ON_SQLITE: &str = listed!(
+    "COUNT(*)",
+    "json_each($4) AS e JOIN site s ON s.name = e.value->>'name'"
+);
+const COUNTED_ON_POSTGRES: &str = listed!(
+    "COUNT(*)",
+    "jsonb_array_elements($4) AS e JOIN site s ON s.name = e.value->>'name'"
+);
+
+impl Store {
     /// Changes a post. `None`: there is no such post, or it is deleted.
     ///
     /// # Errors
@@ -196,7 +237,7 @@ impl Store {
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
         let Some((site, mut post)) = locked(&mut tx, id).await? else {
-            return Ok(None);
+            return unless_done(&mut tx, by, None).await;
         };
         let was = post.state;
         if let Some(publish) = change.publish {
@@ -224,7 +265,7 @@ impl Store {
             remember(&mut tx, id, &digest, now, by).await?;
         }
         if was == PostState::Published || post.state == PostState::Published {
-            posts_changed(&mut tx, stamp, &site).await?;
+            seen_by_readers(&mut tx, stamp, now, &site, "edit", id, by).await?;
         }
         audit(
             &mut tx,
@@ -254,14 +295,14 @@ impl Store {
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
         let Some((site, mut post)) = locked(&mut tx, id).await? else {
-            return Ok(None);
+            return unless_done(&mut tx, by, None).await;
         };
         let was = std::mem::replace(&mut post.state, PostState::Deleted);
         tx!(&mut tx, conn => sqlx::query(
                 "UPDATE post SET state = 'deleted', updated_at = $2 WHERE id = $1")
             .bind(id.as_str()).bind(now.0).execute(conn).await.map(|_| ())?);
         if was == PostState::Published {
-            posts_changed(&mut tx, stamp, &site).await?;
+            seen_by_readers(&mut tx, stamp, now, &site, "delete", id, by).await?;
         }
         audit(
             &mut tx,
@@ -297,16 +338,26 @@ impl Store {
         if by_site.is_empty() {
             return Ok(0);
         }
+        let counts = by_site
+            .iter()
+            .map(|(site, posts)| (*site, posts.len() as i64));
+        posts_changed(&mut tx, stamp, &counts.collect()).await?;
         for (site, posts) in by_site {
-            posts_changed(&mut tx, stamp, site).await?;
             let name: String = tx!(&mut tx, conn => sqlx::query_scalar(
                     "SELECT name FROM site WHERE id = $1")
                 .bind(site).fetch_one(conn).await?);
             let name = parsed(&name)?;
-            for post in posts {
-                let by = Actor::the_loop();
-                audit(&mut tx, now, &by, "publish post", Some(&name), Some(post)).await?;
-            }
+            let by = Actor::the_loop();
+            let lines: Vec<Line<'_>> = posts
+                .into_iter()
+                .map(|post| Line {
+                    by: &by,
+                    action: "publish post",
+                    site: Some(&name),
+                    detail: Some(post),
+                })
+                .collect();
+            audit_lines(&mut tx, now, &lines).await?;
         }
         tx.commit().await?;
         Ok(published.len())
@@ -315,7 +366,7 @@ impl Store {
 
 /// Without U+0000, which shows nothing and which PostgreSQL refuses: the same text has the same
 /// digest on every database.
-fn storable(revision: Revision) -> Revision {
+pub(super) fn storable(revision: Revision) -> Revision {
     Revision {
         title: without_nul(&revision.title).into_owned(),
         body: without_nul(&revision.body).into_owned(),
@@ -332,7 +383,11 @@ fn storable(revision: Revision) -> Revision {
 }
 
 /// The state and the date that readers see. A post that stays published keeps its date.
-fn when(publish: Publish, now: Millis, dated: Option<Millis>) -> (PostState, Option<Millis>) {
+pub(super) fn when(
+    publish: Publish,
+    now: Millis,
+    dated: Option<Millis>,
+) -> (PostState, Option<Millis>) {
     match publish {
         Publish::Draft => (PostState::Draft, None),
         Publish::Now => (PostState::Published, Some(dated.unwrap_or(now))),
@@ -342,7 +397,7 @@ fn when(publish: Publish, now: Millis, dated: Option<Millis>) -> (PostState, Opt
 }
 
 /// The row itself is the lock: a second writer of the same post waits for the first.
-async fn locked(tx: &mut Tx, id: &PostId) -> Result<Option<(String, Post)>, StoreError> {
+pub(super) async fn locked(tx: &mut Tx, id: &PostId) -> Result<Option<(String, Post)>, StoreError> {
     let site: Option<String> = tx!(&mut *tx, conn => sqlx::query_scalar(
             "UPDATE post SET updated_at = updated_at WHERE id = $1 AND state <> 'deleted' \
              RETURNING site")
@@ -355,7 +410,7 @@ async fn locked(tx: &mut Tx, id: &PostId) -> Result<Option<(String, Post)>, Stor
     Ok(Some((site, post(raw)?)))
 }
 
-async fn keep_revision(tx: &mut Tx, revision: &Revision) -> Result<String, StoreError> {
+pub(super) async fn keep_revision(tx: &mut Tx, revision: &Revision) -> Result<String, StoreError> {
     let digest = revision.digest().to_string();
     tx!(tx, conn => sqlx::query(
             "INSERT INTO revision (digest, title, body, category, author, published_at) \
@@ -367,7 +422,7 @@ async fn keep_revision(tx: &mut Tx, revision: &Revision) -> Result<String, Store
 }
 
 /// Appends to the edit history of a post. The caller holds its row.
-async fn remember(
+pub(super) async fn remember(
     tx: &mut Tx,
     id: &PostId,
     digest: &str,
@@ -381,13 +436,63 @@ async fn remember(
     Ok(())
 }
 
-/// Counts a change of the published posts of a site. The digest is taken later, from the rows
-/// themselves: however many writers there are, none can be left out of it.
-async fn posts_changed(tx: &mut Tx, stamp: Stamp, site: &str) -> Result<(), StoreError> {
-    tx!(tx, conn => sqlx::query(
-            "UPDATE site SET posts_version = posts_version + 1, seq = $2 WHERE id = $1")
-        .bind(site).bind(stamp.0).execute(conn).await.map(|_| ())?);
-    Ok(())
+/// Counts changes of the published posts of sites (by id): how many of each. Answers their new
+/// versions. The digest is taken later, from the rows themselves: however many writers there are,
+/// none can be left out of it.
+pub(super) async fn posts_changed(
+    tx: &mut Tx,
+    stamp: Stamp,
+    changes: &BTreeMap<&str, i64>,
+) -> Result<BTreeMap<String, i64>, StoreError> {
+    #[derive(Serialize)]
+    struct Changed<'a> {
+        site: &'a str,
+        changes: i64,
+    }
+    if changes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<Changed<'_>> = changes
+        .iter()
+        .map(|(site, changes)| Changed {
+            site,
+            changes: *changes,
+        })
+        .collect();
+    let sql = each!(
+        tx.dialect(),
+        "UPDATE site SET posts_version = posts_version + CAST(e.value->>'changes' AS BIGINT), \
+         seq = $2 FROM ",
+        "($1) AS e WHERE site.id = e.value->>'site' RETURNING site.id, site.posts_version"
+    );
+    let versions: Vec<(String, i64)> = tx!(tx, conn => sqlx::query_as(sql)
+        .bind(Json(rows)).bind(stamp.0).fetch_all(conn).await?);
+    Ok(versions.into_iter().collect())
+}
+
+/// Counts one change of what readers of a site see, and promises whoever made it to tell how it
+/// ends.
+pub(super) async fn seen_by_readers(
+    tx: &mut Tx,
+    stamp: Stamp,
+    now: Millis,
+    site: &str,
+    action: &'static str,
+    post: &PostId,
+    by: &Actor,
+) -> Result<(), StoreError> {
+    let versions = posts_changed(tx, stamp, &BTreeMap::from([(site, 1)])).await?;
+    let Some(to) = &by.tell else {
+        return Ok(());
+    };
+    let promised = Promise {
+        to,
+        site,
+        action,
+        subject: Some(post.as_str()),
+        posts_version: versions.get(site).copied(),
+    };
+    promise(tx, now, &[promised]).await
 }
 
 fn post(raw: RawPost) -> Result<Post, StoreError> {
@@ -404,6 +509,7 @@ fn post(raw: RawPost) -> Result<Post, StoreError> {
         publish_at: raw.publish_at.map(Millis),
         created_at: Millis(raw.created_at),
         updated_at: Millis(raw.updated_at),
+        account: raw.account,
         digest: parsed(&raw.digest)?,
         revision: Revision {
             title: raw.title,

@@ -2,11 +2,11 @@ use serde::Serialize;
 use sqlx::types::Json;
 
 use super::Store;
+use super::audit::audit;
 use super::content::{self, PartRow};
 use super::db::{Stamp, Tx, each, tx};
 use super::error::StoreError;
 use super::new_id;
-use super::upkeep::audit;
 use crate::config::Settings;
 use crate::model::{Actor, Digest, SiteName};
 

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use super::builds::{Claim, Recorded, spend};
 use super::db::{Stamp, Tx, each, tx};
 use super::error::StoreError;
-use super::new_id;
+use super::{new_id, tellings};
 use crate::model::{BuildState, Millis, Outcome};
 
 /// One outcome, as SQL takes it.
@@ -101,6 +101,9 @@ pub(super) async fn record(
     });
     take_back(tx, stamp, &nothing_started).await?;
     tell(tx, now, &of(|_| true)).await?;
+    // Not those that stalled: nothing more is tried until somebody changes something.
+    let again = of(|o| matches!(o, Outcome::Retry { .. } | Outcome::Moved { .. }));
+    tellings::unbind(tx, now, again.iter().map(|row| row.id)).await?;
     Ok(rows
         .iter()
         .map(|(_, row)| {
@@ -215,7 +218,9 @@ async fn tell(tx: &mut Tx, now: Millis, rows: &[&Row<'_>]) -> Result<(), StoreEr
     let sql = each!(
         tx.dialect(),
         "INSERT INTO outbox (id, at, site, build, state, reason, detail) \
-         SELECT e.value->>'outbox', $2, b.site, b.id, b.state, b.reason, b.detail FROM ",
+         SELECT e.value->>'outbox', $2, b.site, b.id, \
+         CASE WHEN CAST(e.value->>'stalled' AS BOOLEAN) THEN 'stalled' ELSE b.state END, \
+         b.reason, b.detail FROM ",
         "($1) AS e JOIN build b ON b.id = e.value->>'id'"
     );
     tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).bind(now.0).execute(conn).await.map(|_| ())?);

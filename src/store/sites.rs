@@ -4,10 +4,11 @@ use std::time::Duration;
 use serde::Serialize;
 use sqlx::types::Json;
 
+use super::audit::{audit, audit_each, unless_done};
 use super::content::{self, PartRow};
 use super::db::{Stamp, Tx, each, tx};
 use super::error::StoreError;
-use super::upkeep::{audit, audit_each};
+use super::tellings::{self, Promise, promise};
 use super::{Store, new_id};
 use crate::model::{
     Actor, ContentHash, Fingerprint, Hold, Millis, Rebuild, SiteName, Spec, Wanted,
@@ -70,27 +71,37 @@ impl Store {
     ///
     /// [`StoreError`] when the database cannot be written.
     pub async fn add_site(&self, site: &NewSite, by: &Actor) -> Result<bool, StoreError> {
-        let spec = serde_json::to_string(&site.spec)
-            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let mut tx = self.write.begin().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
-        let id: Option<String> = tx!(&mut tx, conn => sqlx::query_scalar(
-                "INSERT INTO site (id, name, seq, origin, presence, spec, created_by, created_at) \
-                 VALUES ($1, $2, $3, 'chat', 'declared', $4, $5, $6) \
-                 ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, origin = 'chat', \
-                 presence = 'declared', spec = excluded.spec, line = NULL, files_digest = NULL, \
-                 files_problem = NULL, revision = NULL \
-                 WHERE site.presence = 'forgotten' RETURNING id")
-            .bind(new_id()).bind(site.name.as_str()).bind(stamp.0).bind(&spec).bind(&by.name)
-            .bind(now.0).fetch_optional(conn).await?);
-        let Some(id) = id else {
-            return Ok(false);
+        let Some(id) = insert(&mut tx, stamp, now, site, by).await? else {
+            return unless_done(&mut tx, by, false).await;
         };
-        tx!(&mut tx, conn => sqlx::query(
-                "INSERT INTO observed (site, seq) VALUES ($1, $2) ON CONFLICT (site) DO NOTHING")
-            .bind(&id).bind(stamp.0).execute(conn).await.map(|_| ())?);
+        promise_of(&mut tx, now, by, &id, "site add").await?;
         audit(&mut tx, now, by, "site add", Some(&site.name), None).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Gives up a site that chat made: it is forgotten by the next look of the loop. `false`: there
+    /// is none, or `sites.toml` declares it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn remove_site(
+        &self,
+        id: &str,
+        name: &SiteName,
+        by: &Actor,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.write.begin().await?;
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        if remove(&mut tx, stamp, &[id]).await? == 0 {
+            return unless_done(&mut tx, by, false).await;
+        }
+        audit(&mut tx, now, by, "site remove", Some(name), None).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -148,7 +159,7 @@ impl Store {
                 "UPDATE site SET hold = NULL, seq = $2 WHERE id = $1 AND hold IS NOT NULL")
             .bind(id).bind(stamp.0).execute(conn).await?.rows_affected());
         if held == 0 && !forgiven {
-            return Ok(Resumed::NothingHeld);
+            return unless_done(&mut tx, by, Resumed::NothingHeld).await;
         }
         audit(&mut tx, now, by, "resume", Some(name), None).await?;
         tx.commit().await?;
@@ -179,6 +190,7 @@ impl Store {
         forgive(&mut tx, stamp, id).await?;
         tx!(&mut tx, conn => sqlx::query("UPDATE site SET rebuild = $2, seq = $3 WHERE id = $1")
             .bind(id).bind(&text).bind(stamp.0).execute(conn).await.map(|_| ())?);
+        promise_of(&mut tx, now, by, id, "rebuild").await?;
         audit(&mut tx, now, by, "rebuild", Some(name), None).await?;
         tx.commit().await
     }
@@ -320,6 +332,7 @@ impl Store {
             tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(value)
                 .execute(conn).await.map(|_| ())?);
         }
+        tellings::give_up(&mut tx, now, sites().map(|(id, _)| id.as_str())).await?;
         let names: Vec<&SiteName> = sites().map(|(_, name)| name).collect();
         audit_each(&mut tx, now, &Actor::the_loop(), "forget", &names).await?;
         tx.commit().await
@@ -387,8 +400,80 @@ impl Store {
         tx!(&mut tx, conn => sqlx::query(
                 "UPDATE build SET claimed_at = $1 WHERE hosted = TRUE AND claimed_at > $1")
             .bind(now.0).execute(conn).await.map(|_| ())?);
+        for sql in [
+            "UPDATE channel SET next_at = $1 WHERE next_at > $1",
+            "UPDATE telling SET asked_at = $1 WHERE asked_at > $1 AND closed_at IS NULL",
+            "UPDATE telling SET next_at = $1 WHERE next_at > $1 AND closed_at IS NULL",
+            "UPDATE telling SET lease_until = $1 WHERE lease_until > $1 AND closed_at IS NULL",
+        ] {
+            tx!(&mut tx, conn => sqlx::query(sql).bind(now.0).execute(conn).await.map(|_| ())?);
+        }
         tx.commit().await
     }
+}
+
+/// Makes a site from chat. `None`: the name is taken.
+pub(super) async fn insert(
+    tx: &mut Tx,
+    stamp: Stamp,
+    now: Millis,
+    site: &NewSite,
+    by: &Actor,
+) -> Result<Option<String>, StoreError> {
+    let spec = serde_json::to_string(&site.spec)
+        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let id: Option<String> = tx!(&mut *tx, conn => sqlx::query_scalar(
+            "INSERT INTO site (id, name, seq, origin, presence, spec, created_by, created_at) \
+             VALUES ($1, $2, $3, 'chat', 'declared', $4, $5, $6) \
+             ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, origin = 'chat', \
+             presence = 'declared', spec = excluded.spec, line = NULL, files_digest = NULL, \
+             files_problem = NULL, revision = NULL \
+             WHERE site.presence = 'forgotten' RETURNING id")
+        .bind(new_id()).bind(site.name.as_str()).bind(stamp.0).bind(&spec).bind(&by.name)
+        .bind(now.0).fetch_optional(conn).await?);
+    let Some(id) = id else {
+        return Ok(None);
+    };
+    tx!(tx, conn => sqlx::query(
+            "INSERT INTO observed (site, seq) VALUES ($1, $2) ON CONFLICT (site) DO NOTHING")
+        .bind(&id).bind(stamp.0).execute(conn).await.map(|_| ())?);
+    Ok(Some(id))
+}
+
+/// Gives up those of these sites (by id) that chat made. Answers how many.
+pub(super) async fn remove(tx: &mut Tx, stamp: Stamp, ids: &[&str]) -> Result<u64, StoreError> {
+    let rows: Vec<Keyed<'_>> = ids.iter().map(|id| Keyed { id }).collect();
+    let sql = each!(
+        tx.dialect(),
+        "UPDATE site SET presence = 'removed', seq = $2 WHERE origin = 'chat' \
+         AND presence = 'declared' AND id IN (SELECT e.value->>'id' FROM ",
+        "($1) AS e)"
+    );
+    Ok(
+        tx!(tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0)
+            .execute(conn).await?.rows_affected()),
+    )
+}
+
+/// Promises whoever asked something of a site, which is no matter of posts, to tell how it ends.
+async fn promise_of(
+    tx: &mut Tx,
+    now: Millis,
+    by: &Actor,
+    site: &str,
+    action: &'static str,
+) -> Result<(), StoreError> {
+    let Some(to) = &by.tell else {
+        return Ok(());
+    };
+    let promised = Promise {
+        to,
+        site,
+        action,
+        subject: None,
+        posts_version: None,
+    };
+    promise(tx, now, &[promised]).await
 }
 
 async fn forgive(tx: &mut Tx, stamp: Stamp, site: &str) -> Result<bool, StoreError> {

@@ -1,31 +1,11 @@
 use std::time::Duration;
 
-use serde::Serialize;
 use sqlx::postgres::PgListener;
-use sqlx::types::Json;
 use tokio::time::timeout;
 
-use super::db::{ANSWER, CHANNEL, Pool, Tx, each, pool, tx};
+use super::db::{ANSWER, CHANNEL, Pool, pool, tx};
 use super::error::StoreError;
-use super::{Reader, Store, new_id, without_nul};
-use crate::model::{Actor, Millis, SiteName};
-
-/// One line of the audit trail.
-#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
-pub struct AuditRow {
-    /// When, in milliseconds since the epoch.
-    pub at: i64,
-    /// Who.
-    pub who: String,
-    /// Through which door.
-    pub door: String,
-    /// What.
-    pub action: String,
-    /// To which site.
-    pub site: Option<String>,
-    /// With what.
-    pub detail: Option<String>,
-}
+use super::{Reader, Store};
 
 /// Tells when another process changed the database.
 ///
@@ -54,53 +34,12 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// A part that nobody needs stays for this long: longer than it takes from a look at what is
 /// stored already to the claim that relies on it.
 const GRACE: Duration = Duration::from_secs(60 * 60);
+/// Events that were handled are recognised for this long: longer than anybody sends them again.
+const HANDLED: Duration = Duration::from_secs(24 * 60 * 60);
+/// What was told to its end, and deletions of messages that nobody had heard of.
+const TOLD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub(super) const OUTBOX_DEPTH: &str = "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL";
-
-pub(super) async fn audit(
-    tx: &mut Tx,
-    at: Millis,
-    by: &Actor,
-    action: &str,
-    site: Option<&SiteName>,
-    detail: Option<&str>,
-) -> Result<(), StoreError> {
-    tx!(tx, conn => sqlx::query(
-            "INSERT INTO audit (id, at, who, door, action, site, detail) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)")
-        .bind(new_id()).bind(at.0).bind(&by.name).bind(by.door.as_str()).bind(action)
-        .bind(site.map(SiteName::as_str)).bind(detail.map(without_nul)).execute(conn)
-        .await.map(|_| ())?);
-    Ok(())
-}
-
-/// One line of the audit trail for each of many sites.
-pub(super) async fn audit_each(
-    tx: &mut Tx,
-    at: Millis,
-    by: &Actor,
-    action: &str,
-    sites: &[&SiteName],
-) -> Result<(), StoreError> {
-    #[derive(Serialize)]
-    struct Row<'a> {
-        id: String,
-        site: &'a SiteName,
-    }
-    let rows: Vec<_> = sites
-        .iter()
-        .map(|site| Row { id: new_id(), site })
-        .collect();
-    let sql = each!(
-        tx.dialect(),
-        "INSERT INTO audit (id, at, who, door, action, site) \
-         SELECT e.value->>'id', $2, $3, $4, $5, e.value->>'site' FROM ",
-        "($1) AS e"
-    );
-    tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).bind(at.0).bind(&by.name)
-        .bind(by.door.as_str()).bind(action).execute(conn).await.map(|_| ())?);
-    Ok(())
-}
 
 impl Reader {
     /// Whether the database answers.
@@ -112,17 +51,6 @@ impl Reader {
         tokio::time::timeout(ANSWER, self.pool.ping())
             .await
             .unwrap_or(Err(StoreError::Silent))
-    }
-
-    /// The newest lines of the audit trail, newest first.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the database cannot be reached.
-    pub async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
-        Ok(pool!(&self.pool, pool => sqlx::query_as(
-                "SELECT at, who, door, action, site, detail FROM audit ORDER BY at DESC, id DESC LIMIT $1")
-            .bind(i64::from(limit)).fetch_all(pool).await?))
     }
 
     /// How many messages wait to be told.
@@ -211,6 +139,11 @@ impl Store {
             (PARTS_UNNEEDED_FOR_LONG, Some(grace)),
             (PARTS_UNNEEDED, Some(now)),
             (MEMBERS_OF_NOTHING, None),
+            (OVER_PREVIEWS, Some(now)),
+            (OLD_EVENTS, Some(now.minus(HANDLED))),
+            (OLD_TELLINGS, Some(now.minus(TOLD))),
+            (FORGOTTEN_TELLINGS, Some(kept)),
+            (OLD_DELETIONS, Some(now.minus(TOLD))),
         ] {
             let time = time.map(|time| time.0);
             tx!(&mut tx, conn => match time {
@@ -258,3 +191,10 @@ const PARTS_UNNEEDED: &str = "UPDATE part SET unused_since = $1 \
 
 const MEMBERS_OF_NOTHING: &str = "DELETE FROM part_member WHERE part IN (SELECT part \
      FROM part_member EXCEPT SELECT digest FROM part)";
+
+const OVER_PREVIEWS: &str = "DELETE FROM preview WHERE until <= $1";
+const OLD_EVENTS: &str = "DELETE FROM inbox WHERE done_at < $1";
+const OLD_TELLINGS: &str = "DELETE FROM telling WHERE closed_at < $1";
+/// Nothing came of it in all that time: its site is paused, say.
+const FORGOTTEN_TELLINGS: &str = "DELETE FROM telling WHERE asked_at < $1";
+const OLD_DELETIONS: &str = "DELETE FROM unmirrored WHERE at < $1";

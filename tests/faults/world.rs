@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use microblot::engine::estate;
 use microblot::model::{
-    Actor, BuildState, ContentHash, Door, Flight, PostChange, PostDraft, PostId, Publish, SiteName,
+    Actor, BuildState, ContentHash, Flight, PostChange, PostDraft, PostId, Publish, SiteName,
 };
 use microblot::store::{Address, BuildRow, Store, StoreError};
 
@@ -310,10 +310,7 @@ impl Beside {
 }
 
 pub fn somebody() -> Actor {
-    Actor {
-        name: "ada".to_owned(),
-        door: Door::Cli,
-    }
+    Actor::cli("ada")
 }
 
 /// The content hash that a call was made for.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use microblot::config::Settings;
 use microblot::model::{
-    Actor, BuilderKind, BuilderSpec, Digest, Door, Fingerprint, HolderId, Input, Limits, Manifest,
+    Actor, BuilderKind, BuilderSpec, Digest, Fingerprint, HolderId, Input, Limits, Manifest,
     Outcome, Part, PostDraft, PostsFrom, Publish, SecretRef, SiteName, Spec, Timing,
 };
 use microblot::store::{
@@ -109,10 +109,7 @@ impl Raw {
 }
 
 pub fn ann() -> Actor {
-    Actor {
-        name: "ann".to_owned(),
-        door: Door::Chat,
-    }
+    Actor::chat("ann", "slack:T0TEAM:U0ANN")
 }
 
 pub fn name(text: &str) -> SiteName {

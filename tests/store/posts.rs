@@ -404,6 +404,7 @@ async fn posts_are_listed(db: Db) {
         let filter = PostFilter {
             site: site.map(|site| sites[site].name.clone()),
             deleted,
+            ..PostFilter::default()
         };
         let posts = store.posts(&filter, limit).await.unwrap();
         posts.into_iter().map(|post| post.title).collect::<Vec<_>>()

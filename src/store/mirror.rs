@@ -1,0 +1,186 @@
+//! Messages of a channel as posts of a site: one post for each message, however often and in
+//! whatever order its events arrive.
+
+use sqlx::FromRow;
+
+use super::audit::{audit, unless_done};
+use super::db::{Tx, tx};
+use super::error::StoreError;
+use super::new_posts::{self, NewPost};
+use super::posts::{keep_revision, locked, remember, seen_by_readers, storable};
+use super::{Store, estate::parsed};
+use crate::model::{Actor, PostDraft, PostId, PostState, Revision, SiteName};
+
+/// What a message changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Mirrored {
+    /// There is a new post.
+    New(PostId),
+    /// The post of this message was changed.
+    Changed(PostId),
+    /// The post shows this version, or one with the same text.
+    Unchanged(PostId),
+    /// A later version was there before, or the message or its post is deleted.
+    Older,
+}
+
+#[derive(FromRow)]
+struct Known {
+    id: String,
+    source_version: Option<String>,
+    state: String,
+}
+
+impl Store {
+    /// Makes a post of a message of a channel (`source`, as `slack:TEAM:CHANNEL:TS`), or changes
+    /// the one that it is. An older version never replaces a newer one; versions are compared as
+    /// text. What was deleted, there or here, stays deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written: then nothing was changed.
+    pub async fn mirror(
+        &self,
+        source: &str,
+        version: &str,
+        site: &str,
+        name: &SiteName,
+        draft: &PostDraft,
+        by: &Actor,
+    ) -> Result<Mirrored, StoreError> {
+        // One at a time: of two that bring the same message neither sees the other's post.
+        let mut tx = self.write.begin_alone().await?;
+        if let Some(known) = known(&mut tx, source).await? {
+            return change(tx, &known, version, draft, by).await;
+        }
+        let deleted: Option<String> = tx!(&mut tx, conn => sqlx::query_scalar(
+                "SELECT source FROM unmirrored WHERE source = $1")
+            .bind(source).fetch_optional(conn).await?);
+        if deleted.is_some() {
+            return unless_done(&mut tx, by, Mirrored::Older).await;
+        }
+        let stamp = tx.stamp().await?;
+        let now = tx.now().await?;
+        let new = NewPost {
+            site: site.to_owned(),
+            name: name.clone(),
+            draft: draft.clone(),
+            by: by.clone(),
+            source: Some((source.to_owned(), version.to_owned())),
+        };
+        let mut posts = new_posts::insert(&mut tx, stamp, now, &[new]).await?;
+        let post = posts.pop().flatten().ok_or(StoreError::AlreadyDone)?;
+        tx.commit().await?;
+        Ok(Mirrored::New(post.id))
+    }
+
+    /// A message was deleted: so is its post, whatever version of it arrives later. Answers the post
+    /// that is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written: then nothing was changed.
+    pub async fn unmirror(
+        &self,
+        source: &str,
+        version: &str,
+        by: &Actor,
+    ) -> Result<Option<PostId>, StoreError> {
+        let mut tx = self.write.begin_alone().await?;
+        let now = tx.now().await?;
+        let Some(known) = known(&mut tx, source).await? else {
+            tx!(&mut tx, conn => sqlx::query(
+                    "INSERT INTO unmirrored (source, at) VALUES ($1, $2) \
+                     ON CONFLICT (source) DO NOTHING")
+                .bind(source).bind(now.0).execute(conn).await.map(|_| ())?);
+            tx.commit_silently().await?;
+            return Ok(None);
+        };
+        let id: PostId = parsed(&known.id)?;
+        let Some((site, post)) = locked(&mut tx, &id).await? else {
+            return unless_done(&mut tx, by, None).await;
+        };
+        let stamp = tx.stamp().await?;
+        tx!(&mut tx, conn => sqlx::query(
+                "UPDATE post SET state = 'deleted', updated_at = $2, source_version = $3 \
+                 WHERE id = $1")
+            .bind(id.as_str()).bind(now.0).bind(version).execute(conn).await.map(|_| ())?);
+        if post.state == PostState::Published {
+            seen_by_readers(&mut tx, stamp, now, &site, "delete", &id, by).await?;
+        }
+        audit(
+            &mut tx,
+            now,
+            by,
+            "delete",
+            Some(&post.site),
+            Some(id.as_str()),
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(Some(id))
+    }
+}
+
+async fn known(tx: &mut Tx, source: &str) -> Result<Option<Known>, StoreError> {
+    Ok(tx!(tx, conn => sqlx::query_as(
+            "SELECT id, source_version, state FROM post WHERE source = $1")
+        .bind(source).fetch_optional(conn).await?))
+}
+
+/// The post keeps its site, its address, its date and its place in life.
+async fn change(
+    mut tx: Tx,
+    known: &Known,
+    version: &str,
+    draft: &PostDraft,
+    by: &Actor,
+) -> Result<Mirrored, StoreError> {
+    let id: PostId = parsed(&known.id)?;
+    let shown = known.source_version.as_deref().unwrap_or_default();
+    if known.state == "deleted" || version < shown {
+        return unless_done(&mut tx, by, Mirrored::Older).await;
+    }
+    if version == shown {
+        return unless_done(&mut tx, by, Mirrored::Unchanged(id)).await;
+    }
+    let stamp = tx.stamp().await?;
+    let now = tx.now().await?;
+    let Some((site, post)) = locked(&mut tx, &id).await? else {
+        return unless_done(&mut tx, by, Mirrored::Older).await;
+    };
+    let revision = storable(Revision {
+        title: draft.title.clone(),
+        body: draft.body.clone(),
+        category: draft.category.clone(),
+        author: draft.author.clone(),
+        published_at: post.publish_at,
+    });
+    if revision.digest() == post.digest {
+        tx!(&mut tx, conn => sqlx::query("UPDATE post SET source_version = $2 WHERE id = $1")
+            .bind(id.as_str()).bind(version).execute(conn).await.map(|_| ())?);
+        tx.commit_silently().await?;
+        return Ok(Mirrored::Unchanged(id));
+    }
+    let digest = keep_revision(&mut tx, &revision).await?;
+    tx!(&mut tx, conn => sqlx::query(
+            "UPDATE post SET digest = $2, title = $3, updated_at = $4, source_version = $5 \
+             WHERE id = $1")
+        .bind(id.as_str()).bind(&digest).bind(&revision.title).bind(now.0).bind(version)
+        .execute(conn).await.map(|_| ())?);
+    remember(&mut tx, &id, &digest, now, by).await?;
+    if post.state == PostState::Published {
+        seen_by_readers(&mut tx, stamp, now, &site, "edit", &id, by).await?;
+    }
+    audit(
+        &mut tx,
+        now,
+        by,
+        "edit",
+        Some(&post.site),
+        Some(id.as_str()),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(Mirrored::Changed(id))
+}

@@ -25,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "model", "config", "plan", "inputs", "store", "builders", "watch",
         ],
     ),
-    ("web", &["model", "store", "engine"]),
+    ("web", &["model", "feeds", "store", "builders", "engine"]),
     (
         "cli",
         &[

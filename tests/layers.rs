@@ -26,13 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "model", "config", "plan", "inputs", "store", "builders", "watch",
         ],
     ),
-    (
-        "slack",
-        &[
-            "model", "config", "plan", "chat", "http", "store", "engine", "markdown",
-        ],
-    ),
-    ("web", &["model", "store", "engine"]),
+    ("web", &["model", "feeds", "store", "builders", "engine"]),
     (
         "slack",
         &[

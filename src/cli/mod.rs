@@ -179,11 +179,7 @@ impl Context {
     ) -> Result<Dispatcher, Failure> {
         let client = http::client(http::Timeouts::default())?;
         let root = self.workspace().root().to_owned();
-        let address = std::env::var("MICROBLOT_URL")
-            .ok()
-            .filter(|address| !address.is_empty())
-            .map(|address| address.trim_end_matches('/').to_owned());
-        let builders = Builders::new(client, root, address);
+        let builders = Builders::new(client, root, own_address());
         Ok(Dispatcher::start(
             store.clone(),
             builders,
@@ -237,6 +233,14 @@ fn holder() -> HolderId {
 /// A replica that is silent for this long is dead: long enough for a slow database or a paused
 /// machine, short enough that its work is taken over within 15 seconds.
 const LEASE: Duration = Duration::from_secs(10);
+
+/// Where builds and people reach this server, without a last `/`.
+fn own_address() -> Option<String> {
+    std::env::var("MICROBLOT_URL")
+        .ok()
+        .filter(|address| !address.is_empty())
+        .map(|address| address.trim_end_matches('/').to_owned())
+}
 
 fn lease() -> Result<Duration, Failure> {
     let Some(text) = std::env::var("MICROBLOT_LEASE")

@@ -47,6 +47,7 @@ pub(super) async fn serve(context: &Context) -> Result<(), Failure> {
         health: health_seen,
         metrics: metrics.clone(),
         root: workspace.root().into(),
+        address: super::own_address().map(Into::into),
     };
     let mut farewell = stopped.clone();
     let server = tokio::spawn(async move {

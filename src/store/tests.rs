@@ -13,7 +13,7 @@ use std::path::Path;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::db::Pool;
-use super::{Address, Reader, Store, content, estate, upkeep};
+use super::{Address, Reader, Store, content, estate, feed, upkeep};
 use crate::model::SiteName;
 
 #[allow(
@@ -109,6 +109,11 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
             content::PUBLISHED_POSTS,
             &["COVERING INDEX post_published"][..],
         ),
+        (
+            feed::NEWEST_OF_SITE,
+            &["COVERING INDEX post_newest_of_site"],
+        ),
+        (feed::NEWEST, &["COVERING INDEX post_newest"]),
         (upkeep::OUTBOX_DEPTH, &["outbox_waiting"][..]),
     ] {
         let steps = steps(&path, sql).await;
@@ -124,6 +129,9 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
             "post_scheduled",
             "outbox_waiting",
             "SCAN e VIRTUAL TABLE",
+            // The newest posts: as many as were asked for.
+            "SCAN n",
+            "COVERING INDEX post_newest",
         ];
         for step in steps.iter().filter(|step| step.starts_with("SCAN")) {
             assert!(

@@ -1,6 +1,8 @@
 //! The HTTP face of a replica: health, metrics, and the sites that it renders itself.
 
+mod feed;
 mod health;
+pub mod preview;
 mod sites;
 
 use std::sync::Arc;
@@ -34,6 +36,8 @@ pub struct Web {
     pub metrics: PrometheusHandle,
     /// The folder of `sites.toml`, below which rendered sites lie.
     pub root: Arc<std::path::Path>,
+    /// Where people reach this server, without a last `/`, if that is known.
+    pub address: Option<Arc<str>>,
 }
 
 /// All routes.
@@ -42,6 +46,8 @@ pub fn router(web: Web) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/sites/{name}/feed.json", get(feed::json))
+        .route("/sites/{name}/feed.atom", get(feed::atom))
         .route("/sites/{name}/{*path}", get(sites::file))
         .route("/sites/{name}/", get(sites::index))
         .with_state(web)

@@ -25,10 +25,16 @@ impl Answer {
 
 /// Gets a path, as it is written, from a server at `http://HOST:PORT`.
 pub fn get(server: &str, path: &str) -> Answer {
+    get_with(server, path, "")
+}
+
+/// The same with more header lines, each with its line end.
+pub fn get_with(server: &str, path: &str, headers: &str) -> Answer {
     let host = server.strip_prefix("http://").expect("a plain address");
     let mut stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     let text = String::from_utf8(bytes).unwrap();

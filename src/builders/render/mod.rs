@@ -28,7 +28,10 @@ pub(in crate::builders) use build::build;
 pub use error::RenderError;
 pub use swap::swap_in;
 
-use crate::model::{ContentHash, Revision, Slug};
+use crate::feeds::Feed;
+use crate::model::{ContentHash, Manifest, Millis, Revision, Slug};
+
+pub use output::NEWEST;
 
 /// The longest Markdown file or post, in bytes. A page takes seconds and hundreds of megabytes
 /// long before a reader would want it to be longer.
@@ -58,6 +61,27 @@ pub struct Content {
     /// Folders that are left out of the addresses of files (`sites/garden/`): what stands before
     /// the first wildcard of a glob. The longest that fits counts.
     pub base: Vec<String>,
+}
+
+impl Content {
+    /// Of a site that has nothing but these posts.
+    pub fn of_posts(
+        title: String,
+        url: String,
+        posts: Vec<PostEntry>,
+        members: Vec<Member>,
+    ) -> Self {
+        Self {
+            title,
+            url,
+            content_hash: Manifest::default().fingerprint().hash(),
+            build: String::new(),
+            posts,
+            files: Vec::new(),
+            members,
+            base: Vec::new(),
+        }
+    }
 }
 
 /// A published post.
@@ -101,4 +125,45 @@ pub struct Member {
 pub fn pages(content: &Content) -> Result<BTreeMap<String, Vec<u8>>, RenderError> {
     let site = site::Site::new(content)?;
     output::render(&site, content)
+}
+
+/// The newest posts of a site, at most [`NEWEST`], as its own feeds have them.
+///
+/// # Errors
+///
+/// Those of [`pages`].
+pub fn feed(content: &Content) -> Result<Feed, RenderError> {
+    Ok(output::feed(&site::Site::new(content)?))
+}
+
+/// The page of a post as it would be on a site with this title and address, in one piece: its
+/// style is allowed by `nonce`, and every link leads to the site. Without a date of its own it has
+/// that of `today`.
+///
+/// # Errors
+///
+/// Those of [`pages`].
+pub fn preview(
+    title: &str,
+    url: &str,
+    slug: Slug,
+    revision: Revision,
+    today: Millis,
+    nonce: &str,
+) -> Result<String, RenderError> {
+    let post = PostEntry {
+        slug,
+        revision: Revision {
+            published_at: Some(revision.published_at.unwrap_or(today)),
+            ..revision
+        },
+        member: None,
+    };
+    let content = Content::of_posts(title.to_owned(), url.to_owned(), vec![post], Vec::new());
+    let site = site::Site::new(&content)?;
+    let style = output::style(&site.title);
+    let page = site.posts.first();
+    Ok(page.map_or_else(String::new, |post| {
+        page::preview(&site, post, &style, nonce)
+    }))
 }

@@ -15,7 +15,7 @@ use crate::model::ContentHash;
 const MAX_ON_INDEX: usize = 100;
 
 /// How many posts the feeds hold: well under the 250 kB that readers like to fetch.
-const NEWEST: usize = 50;
+pub const NEWEST: usize = 50;
 
 /// Posts on a page of the archive.
 const PER_ARCHIVE: usize = 200;
@@ -122,7 +122,8 @@ fn own_files(site: &Site<'_>, content: &Content) -> Vec<(String, String)> {
     files
 }
 
-fn feed(site: &Site<'_>) -> Feed {
+/// The newest posts.
+pub(super) fn feed(site: &Site<'_>) -> Feed {
     let newest = &site.posts[..site.posts.len().min(NEWEST)];
     Feed {
         title: site.title.clone(),
@@ -144,7 +145,7 @@ fn entry(site: &Site<'_>, post: &Post<'_>) -> FeedEntry {
 }
 
 /// The style sheet, with the hue that the title gives.
-fn style(title: &str) -> String {
+pub(super) fn style(title: &str) -> String {
     let sum = title.bytes().fold(0_u32, |sum, byte| {
         sum.wrapping_mul(31).wrapping_add(u32::from(byte))
     });

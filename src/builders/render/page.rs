@@ -3,6 +3,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::address;
 use super::site::{Page, Post, Site};
 use crate::feeds::{ATOM_FEED, JSON_FEED};
+use crate::markdown::with_absolute_links;
 use crate::model::Millis;
 
 /// How many pages the bar at the top names; the front page lists the others.
@@ -18,6 +19,16 @@ struct Frame<'a> {
     title: Option<&'a str>,
     description: String,
     main: Markup,
+    look: Look<'a>,
+}
+
+/// Where a page is read.
+#[derive(Clone, Copy)]
+enum Look<'a> {
+    /// In the site's folder, beside its style sheet.
+    Published,
+    /// Far from it: everything is in the page, with the nonce that allows it.
+    Preview { style: &'a str, nonce: &'a str },
 }
 
 /// The page of a post; `newer` and `older` are its neighbours on the site.
@@ -28,17 +39,7 @@ pub(super) fn post(
     older: Option<&Post<'_>>,
 ) -> String {
     let main = html! {
-        article {
-            header {
-                h1 dir="auto" { (post.title) }
-                p .meta {
-                    (day(post.published))
-                    @if let Some(author) = &post.author { span { "by " bdi { (author) } } }
-                    @if let Some(category) = &post.category { span .tag { bdi { (category) } } }
-                }
-            }
-            div .prose dir="auto" { (PreEscaped(post.html(site))) }
-        }
+        (article(post, post.html(site)))
         @if newer.is_some() || older.is_some() {
             nav .pager aria-label="Posts" {
                 @if let Some(older) = older {
@@ -58,8 +59,41 @@ pub(super) fn post(
             title: Some(&post.title),
             description: post.summary(),
             main,
+            look: Look::Published,
         },
     )
+}
+
+/// The page of a post that is not published: its links, and those of its text, lead to the site.
+pub(super) fn preview(site: &Site<'_>, post: &Post<'_>, style: &str, nonce: &str) -> String {
+    let html = with_absolute_links(&post.html(site), &post.url);
+    frame(
+        site,
+        &Frame {
+            out: &post.out,
+            prefix: site.root.as_str(),
+            title: Some(&post.title),
+            description: String::new(),
+            main: article(post, html),
+            look: Look::Preview { style, nonce },
+        },
+    )
+}
+
+fn article(post: &Post<'_>, prose: String) -> Markup {
+    html! {
+        article {
+            header {
+                h1 dir="auto" { (post.title) }
+                p .meta {
+                    (day(post.published))
+                    @if let Some(author) = &post.author { span { "by " bdi { (author) } } }
+                    @if let Some(category) = &post.category { span .tag { bdi { (category) } } }
+                }
+            }
+            div .prose dir="auto" { (PreEscaped(prose)) }
+        }
+    }
 }
 
 /// An undated page.
@@ -80,6 +114,7 @@ pub(super) fn page(site: &Site<'_>, page: &Page<'_>) -> String {
             title: Some(title),
             description: page.summary(),
             main,
+            look: Look::Published,
         },
     )
 }
@@ -134,6 +169,7 @@ pub(super) fn index(site: &Site<'_>, shown: usize) -> String {
             title: None,
             description: intro.map(Page::summary).unwrap_or_default(),
             main,
+            look: Look::Published,
         },
     )
 }
@@ -178,6 +214,7 @@ pub(super) fn archive(site: &Site<'_>, posts: &[Post<'_>], number: usize, count:
             title: Some(&title),
             description: String::new(),
             main,
+            look: Look::Published,
         },
     )
 }
@@ -211,12 +248,19 @@ pub(super) fn not_found(site: &Site<'_>) -> String {
             title: Some("No such page"),
             description: String::new(),
             main,
+            look: Look::Published,
         },
     )
 }
 
 fn frame(site: &Site<'_>, frame: &Frame<'_>) -> String {
     let prefix = frame.prefix;
+    let published = matches!(frame.look, Look::Published);
+    // Whatever builds a site, it has a page at its address.
+    let home = match frame.look {
+        Look::Published => format!("{prefix}index.html"),
+        Look::Preview { .. } => prefix.to_owned(),
+    };
     let current = |out: &str| (out == frame.out).then_some("page");
     let address = match frame.out {
         "index.html" => site.root.clone(),
@@ -239,22 +283,35 @@ fn frame(site: &Site<'_>, frame: &Frame<'_>) -> String {
                 meta name="color-scheme" content="light dark";
                 // Nothing here needs one; whatever got past the sanitiser does not run.
                 meta http-equiv="Content-Security-Policy" content="script-src 'none'; object-src 'none'; frame-src 'none'; base-uri 'none'; form-action 'none'";
-                @if frame.out == "404.html" {
+                @if frame.out == "404.html" || !published {
                     meta name="robots" content="noindex";
                 } @else {
                     link rel="canonical" href=(address);
                 }
                 link rel="icon" href=(ICON);
-                link rel="stylesheet" href={ (prefix) "style.css" };
-                link rel="alternate" type=(ATOM_FEED) title=(site.title) href={ (prefix) "feed.atom" };
-                link rel="alternate" type=(JSON_FEED) title=(site.title) href={ (prefix) "feed.json" };
+                @match frame.look {
+                    Look::Published => {
+                        link rel="stylesheet" href={ (prefix) "style.css" };
+                        link rel="alternate" type=(ATOM_FEED) title=(site.title) href={ (prefix) "feed.atom" };
+                        link rel="alternate" type=(JSON_FEED) title=(site.title) href={ (prefix) "feed.json" };
+                    }
+                    Look::Preview { style, nonce } => {
+                        style nonce=(nonce) { (PreEscaped(style)) (PreEscaped(BANNER)) }
+                    }
+                }
             }
             body {
+                @if !published {
+                    p .preview role="note" {
+                        strong { "Preview: not published." }
+                        " Whoever has this link can see it until the link runs out."
+                    }
+                }
                 a .skip href="#main" { "Skip to content" }
                 header .top {
-                    a .brand href={ (prefix) "index.html" } { bdi { (site.title) } }
+                    a .brand href=(home) { bdi { (site.title) } }
                     nav aria-label="Site" {
-                        a href={ (prefix) "index.html" } aria-current=[current("index.html")] { "Posts" }
+                        a href=(home) aria-current=[current("index.html")] { "Posts" }
                         @for page in site.pages.iter().take(NAV) {
                             a href=(address::link(prefix, &page.out)) aria-current=[current(&page.out)] {
                                 bdi { (name(site, page)) }
@@ -268,18 +325,21 @@ fn frame(site: &Site<'_>, frame: &Frame<'_>) -> String {
                 main #main tabindex="-1" { (frame.main) }
                 footer .bottom {
                     p { bdi { (site.title) } }
-                    p {
+                    @if published { p {
                         "Follow by feed: "
                         a href={ (prefix) "feed.atom" } { "Atom" }
                         " or "
                         a href={ (prefix) "feed.json" } { "JSON" }
-                    }
+                    } }
                 }
             }
         }
     };
     page.into_string()
 }
+
+/// What a preview has above its page.
+const BANNER: &str = ".preview { margin: 1rem 0 0; padding: 0.6rem 0.9rem; border: 1px solid var(--accent); border-radius: 0.3rem; background: var(--raised); font: 0.92rem/1.5 var(--label) }\n";
 
 /// In the page itself, so that a browser does not ask for `/favicon.ico`.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M8 1c3 4 5 6.4 5 9a5 5 0 0 1-10 0c0-2.6 2-5 5-9z' fill='%23567'/%3E%3C/svg%3E";

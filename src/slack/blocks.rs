@@ -8,9 +8,9 @@ mod surface;
 mod text;
 
 #[cfg(test)]
-pub mod limits;
+pub(crate) mod limits;
 #[cfg(test)]
-pub mod tests;
+pub(crate) mod tests;
 
 pub use element::{Button, Choice, Confirm, DateTime, Element, Select, TextInput};
 pub use surface::{Message, View, ViewReply};

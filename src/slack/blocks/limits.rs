@@ -313,7 +313,7 @@ impl Check {
         if markup.trim().is_empty() {
             self.wrong("blank text".to_owned());
         }
-        if markup.matches("```").count() % 2 != 0 {
+        if !markup.matches("```").count().is_multiple_of(2) {
             self.wrong(format!("code is not closed: {markup}"));
         }
         for (at, _) in markup.match_indices('&') {

@@ -29,28 +29,34 @@ fn shortcode(text: &str) -> Option<(&str, usize)> {
     (end > 0 && rest[end..].starts_with(':')).then(|| (&rest[..end], end + 2))
 }
 
-/// Slack's names are those of GitHub, with `-` for some `_`, and few of its own.
+/// Slack's names are those of GitHub with `-` for some `_`, and some of its own.
 fn lookup(name: &str) -> Option<&'static Emoji> {
-    let known = |name: &str| emojis::get_by_shortcode(name);
-    known(name)
-        .or_else(|| known(&name.replace('-', "_")))
-        .or_else(|| {
-            known(match name {
-                "simple_smile" => "slightly_smiling_face",
-                "thumbs_up" => "+1",
-                "thumbs_down" => "-1",
-                "face_with_raised_eyebrow" => "raised_eyebrow",
-                "hugging_face" => "hugs",
-                "face_with_rolling_eyes" => "roll_eyes",
-                "large_green_circle" => "green_circle",
-                "large_yellow_circle" => "yellow_circle",
-                "male-technologist" => "man_technologist",
-                "female-technologist" => "woman_technologist",
-                "woman-shrugging" => "woman_shrugging",
-                "man-shrugging" => "man_shrugging",
-                _ => return None,
-            })
-        })
+    let known = |name: &str| emojis::get_by_shortcode(&name.replace('-', "_"));
+    if let Some(emoji) = emojis::get_by_shortcode(name).or_else(|| known(name)) {
+        return Some(emoji);
+    }
+    let theirs = match name {
+        "simple_smile" => "slightly_smiling_face",
+        "face_with_raised_eyebrow" => "raised_eyebrow",
+        "hugging_face" => "hugs",
+        "face_with_rolling_eyes" => "roll_eyes",
+        "rolling_on_the_floor_laughing" => "rofl",
+        "grinning_face_with_star_eyes" => "star_struck",
+        "thinking_face" => "thinking",
+        "white_frowning_face" => "frowning_face",
+        "face_with_hand_over_mouth" => "hand_over_mouth",
+        "large_green_circle" => "green_circle",
+        "large_yellow_circle" => "yellow_circle",
+        "large_orange_circle" => "orange_circle",
+        "large_purple_circle" => "purple_circle",
+        "large_brown_circle" => "brown_circle",
+        _ => "",
+    };
+    let gendered = name
+        .strip_prefix("male-")
+        .map(|rest| format!("man_{rest}"))
+        .or_else(|| Some(format!("woman_{}", name.strip_prefix("female-")?)));
+    known(theirs).or_else(|| known(&gendered?))
 }
 
 /// `flag-de`: the two letters as a flag.

@@ -71,6 +71,50 @@ fn marks_and_entities() {
 }
 
 #[test]
+fn slacks_own_names_of_emoji() {
+    for name in [
+        "simple_smile",
+        "slightly_smiling_face",
+        "thumbsup",
+        "+1",
+        "-1",
+        "heavy_check_mark",
+        "white_check_mark",
+        "thinking_face",
+        "hugging_face",
+        "face_with_rolling_eyes",
+        "face_with_raised_eyebrow",
+        "star-struck",
+        "rolling_on_the_floor_laughing",
+        "white_frowning_face",
+        "large_green_circle",
+        "large_yellow_circle",
+        "male-technologist",
+        "female-technologist",
+        "man-shrugging",
+        "woman-facepalming",
+        "hammer_and_wrench",
+        "flag-gb",
+        "flag-de",
+        "raised_hands",
+        "pray",
+        "eyes",
+        "rocket",
+        "100",
+        "e-mail",
+        "money_mouth_face",
+        "face_with_hand_over_mouth",
+        "large_orange_circle",
+        "large_purple_circle",
+        "large_brown_circle",
+        "grinning_face_with_star_eyes",
+    ] {
+        let shown = md(&format!(":{name}:"));
+        assert!(!shown.is_ascii(), "{name}: {shown}");
+    }
+}
+
+#[test]
 fn lines_and_blocks() {
     insta::assert_snapshot!(md(
         "Hello\nworld\n\n# no heading\n- no item\n1) no\n1986. A year\n===\n---\n+ x\n| a |\n&gt; quoted\n&gt;\n&gt;more\nafter\n• one\n    ◦ deeper\n        ▪︎ deepest\n• two\ntext\n1. first\n2. second\n5. fifth\n```\nfn x() -&gt; `T` {\n    *y\n}```tail ```inline``` end\n    indented"
@@ -225,13 +269,10 @@ proptest! {
     fn any_text_becomes_harmless_html(text in crate::slack::blocks::tests::hostile()) {
         let markdown = md(&text);
         let html = markdown_to_html(&markdown);
-        for tag in ["<script", "<style", "<iframe", "<form", "<img", "javascript:\"", " onerror="] {
-            prop_assert!(!html.to_lowercase().contains(&format!("\"{tag}")) , "{}", tag);
-            if tag.starts_with('<') {
-                prop_assert!(!html.contains(tag), "{tag} in {html}");
-            }
+        let html = html.to_lowercase();
+        for tag in ["<script", "<style", "<iframe", "<form", "<img", "=\"javascript:", "=\"data:"] {
+            prop_assert!(!html.contains(tag), "{tag} in {html}");
         }
-        prop_assert!(!html.contains("href=\"javascript"));
         let (title, body) = title_and_body(&markdown);
         prop_assert!((1..=128).contains(&title.chars().count()));
         prop_assert!(!title.contains('\n'));

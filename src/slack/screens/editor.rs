@@ -23,6 +23,9 @@ pub const WHEN: &str = "when";
 const TITLE_CHARS: usize = 128;
 const CATEGORY_CHARS: usize = 100;
 
+/// More fields than a text can need; a modal has 100 blocks.
+const FIELDS: usize = 60;
+
 /// The field of a part of the text.
 pub fn body(part: usize) -> String {
     format!("body.{part}")
@@ -155,13 +158,14 @@ fn fields(text: &Parts) -> Vec<Block> {
             }
         })
         .collect();
-    if text.parts.iter().any(|part| units(part) > 1500) {
-        let more = Block::input(&body(text.parts.len()), "More text", TextInput::lines());
-        blocks.push(
-            more.with_hint("Goes on here, with an empty line before it.")
-                .optional(),
-        );
-    }
+    // Always: a text that is pasted is cut by Slack where its field is full.
+    let more = Block::input(&body(text.parts.len()), "More text", TextInput::lines());
+    blocks.push(
+        more.with_hint(
+            "A field takes 3,000 characters. What is here goes on behind an empty line.",
+        )
+        .optional(),
+    );
     blocks
 }
 
@@ -241,7 +245,7 @@ impl Typed {
         let body = self.body();
         if body.trim().is_empty() && !is_draft {
             problem(&self::body(0), "There is nothing to publish yet.");
-        } else if units(&body) > LONGEST {
+        } else if units(&body) > LONGEST || self.text.parts.len() > FIELDS {
             problem(
                 &self::body(0),
                 "This is longer than the editor can show again: at most 30,000 characters.",

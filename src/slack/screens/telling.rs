@@ -83,6 +83,14 @@ fn what(told: &Told<'_>) -> Mrkdwn {
     }
 }
 
+/// That it is stored, whatever happens next.
+fn taken(action: &str) -> &'static str {
+    match action {
+        "new" | "edit" | "delete" | "publish post" => "Saved",
+        _ => "Noted",
+    }
+}
+
 /// The sign, the sentence and the next step of a state.
 fn said(told: &Told<'_>) -> (&'static str, Mrkdwn, Next) {
     let new = Mrkdwn::new;
@@ -91,8 +99,13 @@ fn said(told: &Told<'_>) -> (&'static str, Mrkdwn, Next) {
         "waiting" => (
             ":hourglass_flowing_sand: ",
             match detail {
-                Some(why) => new().raw("Saved, ").then(&prose(&cut(why, 500))),
-                None => new().raw("Saved. The site is built in a moment."),
+                Some(why) => new()
+                    .raw(taken(told.action))
+                    .raw(", ")
+                    .then(&prose(&cut(why, 500))),
+                None => new()
+                    .raw(taken(told.action))
+                    .raw(". The site is built in a moment."),
             },
             Next::Nothing,
         ),
@@ -115,7 +128,7 @@ fn said(told: &Told<'_>) -> (&'static str, Mrkdwn, Next) {
             new()
                 .raw("Netlify took it ")
                 .date(told.at)
-                .raw(". It does not tell when it is live: that usually takes a minute or two."),
+                .raw(". It tells no more: look at the site in a while."),
             Next::Look,
         ),
         "unchanged" => (
@@ -166,7 +179,7 @@ fn said(told: &Told<'_>) -> (&'static str, Mrkdwn, Next) {
 
 fn fallback(told: &Told<'_>) -> String {
     let state = match told.state {
-        "waiting" => "saved, waiting to be built",
+        "waiting" => "waits to be built",
         "building" => "is building",
         "live" => "is live",
         "accepted" => "was handed to Netlify",

@@ -158,7 +158,7 @@ fn build(state: BuildState, text: &str) -> BuildRow {
         requested_by: Some("ann".to_owned()),
         state,
         fired_at: AT,
-        ended_at: state.is_over().then(|| Millis(AT.0 + 42_000)),
+        ended_at: state.is_over().then_some(Millis(AT.0 + 42_000)),
         detail: (state == BuildState::Failed).then(|| text.to_owned()),
     }
 }
@@ -396,6 +396,7 @@ close: Cancel
 Title: {Hello}
 Blog: {Bar}
 Text: {Some *text*}
+More text: {}
 Category: {Hello}
 Publish at: {1763700000}
 [Save draft] [Save draft and preview]
@@ -528,7 +529,7 @@ Building since <!date^1763700000^{date_short_pretty} {time}|2025-11-21 04:40 UTC
 Live at <https://foo.example.org/|https://foo.example.org/> since <!date^1763700000^{date_short_pretty} {time}|2025-11-21 04:40 UTC>
 [Open the site]
 :outbox_tray: New post *Hello* on *Foo Team*
-Netlify took it <!date^1763700000^{date_short_pretty} {time}|2025-11-21 04:40 UTC>. It does not tell when it is live: that usually takes a minute or two.
+Netlify took it <!date^1763700000^{date_short_pretty} {time}|2025-11-21 04:40 UTC>. It tells no more: look at the site in a while.
 [Open the site]
 :x: Removal of *Hello* from *Foo Team*
 The build failed <!date^1763700000^{date_short_pretty} {time}|2025-11-21 04:40 UTC>. What is live stays as it was.

@@ -1,10 +1,46 @@
 //! Slack: what comes in is checked and parsed, what goes out is a call of its Web API.
+//!
+//! Every answer is made from what the loop saw last, or with one indexed query; every change is one
+//! transaction; no answer waits for another server. Nothing here fires builds.
 
+mod answer;
 pub mod api;
+pub mod app;
 pub mod blocks;
+mod caller;
+mod command;
+mod event;
+mod follow;
 pub mod install;
+mod interaction;
+mod look;
+mod mirror;
 pub mod mrkdwn;
 pub mod payload;
+mod people;
+mod run;
 pub mod screens;
 pub mod seal;
+mod show;
 pub mod signature;
+mod tell;
+pub mod worker;
+mod write;
+
+use axum::Router;
+use axum::routing::post;
+
+use app::App;
+pub use interaction::{NEW_POST, PUBLISH_MESSAGE};
+
+/// The command that the app answers to.
+pub const COMMAND: &str = "/microblot";
+
+/// All routes that Slack calls.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/slack/commands", post(command::receive))
+        .route("/slack/interactions", post(interaction::receive))
+        .route("/slack/events", post(event::receive))
+        .with_state(app)
+}

@@ -1,0 +1,84 @@
+//! `POST /slack/events`: what happens in a workspace.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::app::App;
+use super::caller::Caller;
+use super::payload::{Envelope, Event};
+use super::signature::{Json, Signed};
+use super::{interaction, show};
+use crate::model::Actor;
+use crate::store::{ChannelState, StoreError};
+
+pub(super) async fn receive(State(app): State<App>, signed: Signed<Json>) -> Response {
+    let envelope = match Envelope::parse(signed.body()) {
+        Ok(envelope) => envelope,
+        Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    };
+    metrics::counter!("microblot_slack_requests_total", "kind" => "event").increment(1);
+    match envelope {
+        Envelope::UrlVerification { challenge } => challenge.into_response(),
+        Envelope::Event { id, team, event } => {
+            match happened(&app, &id, &team, event, signed.body()).await {
+                Ok(()) => StatusCode::OK.into_response(),
+                // Slack sends it again: nothing was stored.
+                Err(error) => {
+                    tracing::error!(error = %crate::chain(&error), "an event could not be stored");
+                    StatusCode::SERVICE_UNAVAILABLE.into_response()
+                }
+            }
+        }
+        Envelope::RateLimited { team } => {
+            tracing::warn!(workspace = team, "Slack leaves events out; the worker reads what is missing");
+            app.work.notify_one();
+            StatusCode::OK.into_response()
+        }
+        Envelope::Other => StatusCode::OK.into_response(),
+    }
+}
+
+/// What must not be lost is stored before Slack hears that it arrived.
+async fn happened(
+    app: &App,
+    id: &str,
+    team: &str,
+    event: Event,
+    body: &[u8],
+) -> Result<(), StoreError> {
+    match event {
+        Event::Message(message) => {
+            let channel = app.store.channel(team, &message.channel).await?;
+            if channel.is_none_or(|channel| channel.state == ChannelState::Removed) {
+                return Ok(());
+            }
+            let text = String::from_utf8_lossy(body);
+            if app.store.receive(id, team, &text).await? {
+                app.work.notify_one();
+            }
+        }
+        Event::HomeOpened { user, tab } if tab == "home" => {
+            let (app, caller) = (app.clone(), Caller::somebody(team, &user));
+            tokio::spawn(async move {
+                match interaction::home(&app, &caller).await {
+                    Ok(view) => show::publish_home(&app, &caller, &view).await,
+                    Err(error) => tracing::warn!(%error, "a Home tab could not be made"),
+                }
+            });
+        }
+        Event::Uninstalled => gone(app, team).await?,
+        Event::TokensRevoked { bots } if !bots.is_empty() => gone(app, team).await?,
+        Event::HomeOpened { .. } | Event::TokensRevoked { .. } | Event::Other => {}
+    }
+    Ok(())
+}
+
+async fn gone(app: &App, team: &str) -> Result<(), StoreError> {
+    if app.store.remove_workspace(team, &Actor::chat("Slack", format!("slack:{team}"))).await? {
+        tracing::info!(workspace = team, "the app was removed from a workspace");
+        app.tokens.refresh(&app.store).await?;
+        app.wake.notify_one();
+    }
+    Ok(())
+}

@@ -1,0 +1,366 @@
+//! `POST /slack/interactions`: buttons, menus, submitted modals, shortcuts.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::answer::{Answer, Desk, Trouble, answer, excuse, within};
+use super::app::App;
+use super::blocks::{View, ViewReply};
+use super::caller::Caller;
+use super::payload::{Actions, Interaction, MessageShortcut, Sender, Submission, ViewState, ViewValue};
+use super::screens::{self, Action, Callback, EditorMeta, Typed};
+use super::show::{self, Place};
+use super::signature::{Form, Signed};
+use super::write::{self, Wish};
+use super::{follow, look, mirror};
+use crate::chat::grammar::{Request, SiteArg};
+
+/// The shortcut in the menu of a message, as `slack-app.yaml` names it.
+pub const PUBLISH_MESSAGE: &str = "publish_message";
+/// The shortcut in the menu of everything.
+pub const NEW_POST: &str = "new_post";
+
+pub(super) async fn receive(State(app): State<App>, signed: Signed<Form>) -> Response {
+    let interaction = match Interaction::parse(signed.body()) {
+        Ok(interaction) => interaction,
+        Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    };
+    metrics::counter!("microblot_slack_requests_total", "kind" => "interaction").increment(1);
+    match interaction {
+        Interaction::Actions(actions) => {
+            pressed(&app, &actions).await;
+            StatusCode::OK.into_response()
+        }
+        Interaction::Submission(submission) => submitted(&app, &submission).await,
+        Interaction::MessageShortcut(shortcut) if shortcut.callback_id == PUBLISH_MESSAGE => {
+            let caller = Caller::of_sender(&shortcut.by, Some(shortcut.channel.clone()));
+            let answer = within(from_message(&app, &caller, &shortcut)).await;
+            show::show(&app, &caller, Place::Message { gives_way: false }, answer);
+            StatusCode::OK.into_response()
+        }
+        Interaction::Shortcut(shortcut) if shortcut.callback_id == NEW_POST => {
+            let caller = Caller::of_sender(&shortcut.by, None);
+            let id = id_of(&shortcut.by, "shortcut");
+            let request = Request::New { site: None };
+            let answer = answer(&app, &caller, &request, &id).await;
+            show::show(&app, &caller, Place::Home, answer);
+            StatusCode::OK.into_response()
+        }
+        Interaction::MessageShortcut(_)
+        | Interaction::Shortcut(_)
+        | Interaction::Closed { .. }
+        | Interaction::Other => StatusCode::OK.into_response(),
+    }
+}
+
+/// The same for every time that the same press or submission comes.
+fn id_of(by: &Sender, kind: &str) -> String {
+    let trigger = by.trigger_id.as_deref().unwrap_or_default();
+    format!("{kind}:{}:{}:{trigger}", by.team, by.user)
+}
+
+/// One press. Slack only wants to know that it arrived; what it does is done by then.
+async fn pressed(app: &App, actions: &Actions) {
+    let Some(pressed) = actions.actions.first() else {
+        return;
+    };
+    let Some(action) = Action::parse(&pressed.action_id, pressed.value.as_deref()) else {
+        tracing::debug!(action = pressed.action_id, "an unknown button of an older message");
+        return;
+    };
+    if action == Action::Opened {
+        return;
+    }
+    let channel = actions.message.as_ref().map(|message| message.channel.clone());
+    let caller = Caller::of_sender(&actions.by, channel);
+    let id = id_of(&actions.by, "action");
+    let place = place(&action, actions);
+    if let (Action::SaveDraft | Action::SaveAndPreview, Some(view)) = (&action, &actions.view) {
+        let preview = action == Action::SaveAndPreview;
+        let kept = within(keep(app, &caller, view, preview, &id)).await;
+        show::show(app, &caller, place, kept);
+        return;
+    }
+    if action == Action::Dismiss {
+        dismiss(app, &caller);
+        return;
+    }
+    let in_modal = !matches!(place, Place::Message { .. });
+    let answer = within(carry_out(app, &caller, &action, in_modal, &id)).await;
+    show::show(app, &caller, place, answer);
+}
+
+fn place(action: &Action, actions: &Actions) -> Place {
+    match &actions.view {
+        Some(view) if view.home => Place::Home,
+        Some(view) => Place::Modal {
+            view: view.id.clone(),
+            on_top: matches!(
+                action,
+                Action::New(_) | Action::Edit(_) | Action::Preview(_) | Action::AskDelete(_)
+            ),
+        },
+        None => Place::Message {
+            gives_way: actions.message.as_ref().is_some_and(|message| message.ephemeral)
+                && matches!(
+                    action,
+                    Action::List(_)
+                        | Action::Sites(_)
+                        | Action::AskDelete(_)
+                        | Action::Delete(_)
+                        | Action::Unfollow(_)
+                ),
+        },
+    }
+}
+
+async fn carry_out(
+    app: &App,
+    caller: &Caller,
+    action: &Action,
+    in_modal: bool,
+    id: &str,
+) -> Result<Answer, Trouble> {
+    let named = |site: &crate::model::SiteName| SiteArg::Name(site.clone());
+    let request = match action {
+        Action::Home => Request::Home,
+        Action::New(site) => Request::New {
+            site: site.as_ref().map(named),
+        },
+        Action::Edit(post) => Request::Edit { post: post.clone() },
+        Action::Info(site) => Request::Info {
+            site: Some(named(site)),
+        },
+        Action::Status(site) => Request::Status {
+            site: Some(named(site)),
+        },
+        Action::History(site) => Request::History { site: named(site) },
+        Action::Rebuild(site) => Request::Rebuild {
+            site: named(site),
+            clear_cache: false,
+        },
+        Action::Resume(site) => Request::Resume { site: named(site) },
+        Action::Plan => Request::Plan { site: None },
+        _ => return carry_out_here(app, caller, action, in_modal, id).await,
+    };
+    Ok(answer(app, caller, &request, id).await)
+}
+
+/// What no command can ask for.
+async fn carry_out_here(
+    app: &App,
+    caller: &Caller,
+    action: &Action,
+    in_modal: bool,
+    id: &str,
+) -> Result<Answer, Trouble> {
+    let snapshot = starting(app)?;
+    let at = Desk {
+        app,
+        caller,
+        snapshot: &snapshot,
+        id,
+    };
+    at.is_open()?;
+    Ok(match action {
+        Action::List(of) => {
+            let page = look::page(&at, of.clone()).await?;
+            match in_modal {
+                true => screens::posts_view(&page).into(),
+                false => screens::posts(&page).into(),
+            }
+        }
+        Action::Sites(page) => look::sites(&at, *page).into(),
+        Action::Preview(post) => {
+            let (post, _card) = write::own(&at, post).await?;
+            let (link, until) = write::preview(&at, &post).await?;
+            match in_modal {
+                true => screens::preview_view(&post.revision.title, &link, until).into(),
+                false => screens::preview(&post.revision.title, &link, until).into(),
+            }
+        }
+        Action::Publish(post) => {
+            let post = write::publish(&at, post).await?;
+            match in_modal {
+                true => write::saved(&at, &post).into(),
+                false => screens::done(&format!(
+                    "“{}” is on its way to readers. You get a message when it is live.",
+                    post.revision.title
+                ))
+                .into(),
+            }
+        }
+        Action::AskDelete(post) => match in_modal {
+            true => write::ask_delete_view(&at, post).await?.into(),
+            false => write::ask_delete(&at, post).await?.into(),
+        },
+        Action::Delete(post) => write::delete(&at, post).await?.into(),
+        Action::Unfollow(unfollow) => {
+            follow::unfollow(&at, &unfollow.channel, unfollow.drop_posts)
+                .await?
+                .into()
+        }
+        _ => return Err(Trouble::Refused("This button does nothing any more.".to_owned())),
+    })
+}
+
+/// Keeps what is in the editor, shows the editor over it, and a link to look at it if wanted.
+async fn keep(
+    app: &App,
+    caller: &Caller,
+    view: &ViewState,
+    preview: bool,
+    id: &str,
+) -> Result<Answer, Trouble> {
+    let snapshot = starting(app)?;
+    let at = Desk {
+        app,
+        caller,
+        snapshot: &snapshot,
+        id,
+    };
+    at.is_open()?;
+    let Some(meta) = EditorMeta::parse(&view.private_metadata) else {
+        return Err(Trouble::Refused("This editor is of an older version. Copy your text.".to_owned()));
+    };
+    let typed = typed(&meta, view);
+    let post = match write::save(&at, &meta, &typed, Wish::Keep).await? {
+        Ok(post) => post,
+        // Only a submission can show errors at fields: here the first one is told on top.
+        Err(ViewReply::Errors { errors }) => {
+            let first = errors.into_values().next().unwrap_or_default();
+            return Ok(write::editor_with(&at, &meta, typed, &first).into());
+        }
+        Err(_) => return Err(Trouble::Refused("It could not be saved.".to_owned())),
+    };
+    let notice = match meta.published {
+        true => "Saved.",
+        false => "The draft is saved.",
+    };
+    if !preview {
+        return Ok(write::again(&at, &post, notice).into());
+    }
+    let (link, until) = write::preview(&at, &post).await?;
+    // The editor below learns which post it is, before the link lies on top of it.
+    show::replace(app, caller, &view.id, &write::again(&at, &post, notice)).await;
+    Ok(screens::preview_view(&post.revision.title, &link, until).into())
+}
+
+/// What was typed into the editor's fields.
+fn typed(meta: &EditorMeta, view: &ViewState) -> Typed {
+    Typed::read(meta, |id| match view.value(id, id) {
+        ViewValue::Text(text) => Some(text.clone()),
+        ViewValue::Chosen(chosen) => chosen.first().cloned(),
+        ViewValue::At(at) => Some(at.0.div_euclid(1000).to_string()),
+        ViewValue::Empty => None,
+    })
+}
+
+/// A submitted modal: it closes, changes, or shows what is wrong with which field.
+async fn submitted(app: &App, submission: &Submission) -> Response {
+    if Callback::parse(&submission.view.callback_id) != Some(Callback::Editor) {
+        return StatusCode::OK.into_response();
+    }
+    let caller = Caller::of_sender(&submission.by, None);
+    // A view that is submitted again without a change in between is the same submission.
+    let view = &submission.view;
+    let id = format!("view:{}:{}", view.id, view.hash.as_deref().unwrap_or_default());
+    let work = tokio::time::timeout(
+        std::time::Duration::from_millis(2_500),
+        publish(app, &caller, view, &id),
+    );
+    let reply = match work.await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(Trouble::Refused(text))) => at_the_title(&text),
+        Ok(Err(trouble)) => {
+            let _logged = excuse(&trouble);
+            at_the_title("Microblot is busy right now. Your text is still here: try again in a moment.")
+        }
+        Err(_elapsed) => {
+            at_the_title("Microblot is busy right now. Your text is still here: try again in a moment.")
+        }
+    };
+    Json(reply).into_response()
+}
+
+/// The modal stays open, with everything that was typed.
+fn at_the_title(text: &str) -> ViewReply {
+    ViewReply::Errors {
+        errors: [(screens::TITLE.to_owned(), text.to_owned())].into(),
+    }
+}
+
+async fn publish(
+    app: &App,
+    caller: &Caller,
+    view: &ViewState,
+    id: &str,
+) -> Result<ViewReply, Trouble> {
+    let snapshot = starting(app)?;
+    let at = Desk {
+        app,
+        caller,
+        snapshot: &snapshot,
+        id,
+    };
+    at.is_open()?;
+    let Some(meta) = EditorMeta::parse(&view.private_metadata) else {
+        return Err(Trouble::Refused("This editor is of an older version. Copy your text.".to_owned()));
+    };
+    let typed = typed(&meta, view);
+    Ok(match write::save(&at, &meta, &typed, Wish::Publish).await? {
+        Ok(post) => ViewReply::Update {
+            view: Box::new(write::saved(&at, &post)),
+        },
+        Err(reply) => reply,
+    })
+}
+
+/// The editor with what a message says.
+async fn from_message(
+    app: &App,
+    caller: &Caller,
+    shortcut: &MessageShortcut,
+) -> Result<Answer, Trouble> {
+    let snapshot = starting(app)?;
+    let at = Desk {
+        app,
+        caller,
+        snapshot: &snapshot,
+        id: "",
+    };
+    at.is_open()?;
+    let names = mirror::names(app, &caller.team, &shortcut.message.text).await?;
+    let (title, body) = mirror::text(&shortcut.message, &names);
+    write::new_from(&at, title, &body)
+}
+
+fn dismiss(app: &App, caller: &Caller) {
+    let (app, caller) = (app.clone(), caller.clone());
+    tokio::spawn(async move {
+        let gone = super::blocks::Message::delete();
+        if let Err(error) = show::respond(&app, &caller, &gone).await {
+            tracing::debug!(%error, "a message could not be taken away");
+        }
+    });
+}
+
+fn starting(app: &App) -> Result<crate::engine::snapshot::Snapshot, Trouble> {
+    app.snapshot().ok_or_else(|| {
+        Trouble::Refused("Microblot is just starting. Please try again in a moment.".to_owned())
+    })
+}
+
+/// The Home tab of somebody.
+pub(super) async fn home(app: &App, caller: &Caller) -> Result<View, Trouble> {
+    let snapshot = starting(app)?;
+    let at = Desk {
+        app,
+        caller,
+        snapshot: &snapshot,
+        id: "",
+    };
+    Ok(screens::home_tab(&look::overview(&at).await?))
+}

@@ -1,0 +1,278 @@
+//! Questions: answered from what the loop saw, or with one indexed query.
+
+use super::answer::{Desk, Trouble, which};
+use super::blocks::{Message, View};
+use super::screens;
+use crate::chat::grammar::{SiteArg, Which};
+use crate::chat::help;
+use crate::chat::verbs::Verb;
+use crate::config;
+use crate::engine::snapshot::Card;
+use crate::model::{BuilderSpec, Counts, Decision, Origin, Plan, PostState, SiteName};
+use crate::store::{Listed, PostFilter};
+
+/// More drafts than anybody reads through.
+const MANY: u32 = 1_000;
+
+pub(super) fn help(verb: Option<&'static Verb>) -> Message {
+    match verb {
+        Some(verb) => screens::help(verb.name, &help::of(verb)),
+        None => screens::help("What you can do", &help::all()),
+    }
+}
+
+/// How a site is, as lists show it.
+pub(super) fn row(at: &Desk<'_>, card: &Card) -> screens::SiteRowView {
+    let (title, url) = (&card.spec.title, &card.spec.url);
+    match at.snapshot.of(&card.name) {
+        Some(plan) => screens::SiteRowView::new(plan, at.snapshot.plan.now, title, url),
+        // The loop looks again in a moment.
+        None => screens::SiteRowView {
+            name: card.name.clone(),
+            title: title.clone(),
+            url: url.clone(),
+            mood: screens::Mood::Waiting,
+            reason: "not looked at yet".to_owned(),
+        },
+    }
+}
+
+pub(super) fn sites(at: &Desk<'_>, page: u32) -> Message {
+    let count = at.all().count();
+    let per_page = screens::SITES as usize;
+    let pages = u32::try_from(count.div_ceil(per_page)).unwrap_or(u32::MAX);
+    let page = page.min(pages.saturating_sub(1));
+    let rows: Vec<_> = at
+        .all()
+        .skip(page as usize * per_page)
+        .take(per_page)
+        .map(|card| row(at, card))
+        .collect();
+    screens::sites(&rows, page, pages, at.app.file_problem().as_deref())
+}
+
+pub(super) async fn status(at: &Desk<'_>, card: &Card) -> Result<Message, Trouble> {
+    Ok(screens::status(&screens::SiteView {
+        row: row(at, card),
+        built_at: card.built_at,
+        recent: Vec::new(),
+        may_run: true,
+        problem: at.app.file_problem(),
+    }))
+}
+
+/// The plan of this workspace's sites, or of one.
+pub(super) fn plan(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Message, Trouble> {
+    let only = site.map(|site| at.site(site)).transpose()?;
+    let sites: Vec<_> = at
+        .all()
+        .filter(|card| only.is_none_or(|only| only.name == card.name))
+        .filter_map(|card| at.snapshot.of(&card.name).cloned())
+        .collect();
+    let mut counts = Counts::default();
+    for site in &sites {
+        *match site.decision {
+            Decision::Build(_) => &mut counts.build,
+            Decision::Wait { .. } => &mut counts.wait,
+            Decision::Attention(_) => &mut counts.attention,
+            Decision::Forget => &mut counts.forget,
+            Decision::Unchanged => &mut counts.unchanged,
+        } += 1;
+    }
+    let whole = &at.snapshot.plan;
+    Ok(screens::plan(&Plan {
+        id: whole.id,
+        now: whole.now,
+        sites,
+        counts,
+        budget: whole.budget,
+    }))
+}
+
+pub(super) async fn history(at: &Desk<'_>, card: &Card) -> Result<Message, Trouble> {
+    let builds = at.app.store.builds(&card.id, screens::BUILDS).await?;
+    let (title, url) = (&card.spec.title, &card.spec.url);
+    let now = at.snapshot.plan.now;
+    Ok(screens::history(&card.name, title, url, &builds, now))
+}
+
+/// Sites that were made in chat, as `sites.toml` has them.
+pub(super) fn export(at: &Desk<'_>) -> Message {
+    let toml: String = at
+        .all()
+        .filter(|card| card.origin == Origin::Chat)
+        .map(|card| config::to_toml(&card.name, &card.spec))
+        .collect();
+    if toml.is_empty() {
+        return screens::note("No site was made in chat.");
+    }
+    screens::export(&toml)
+}
+
+pub(super) async fn info(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Message, Trouble> {
+    let Some(card) = at.site_or_only(site)? else {
+        return Ok(sites(at, 0));
+    };
+    let store = &at.app.store;
+    let of = |drafts| PostFilter {
+        site: Some(card.name.clone()),
+        drafts,
+        ..PostFilter::default()
+    };
+    let all = store.count_posts(&of(false)).await?;
+    let unseen = store.posts(&of(true), MANY).await?;
+    let scheduled = unseen.iter().filter(|post| post.state == "scheduled").count() as u64;
+    let drafts = unseen.len() as u64 - scheduled;
+    let home = card.spec.url.trim_end_matches('/');
+    let place = match card.spec.build {
+        BuilderSpec::Render { .. } => home.to_owned(),
+        BuilderSpec::Netlify { .. } => format!("{}/sites/{}", at.app.address, card.name),
+    };
+    let feeds = vec![format!("{place}/feed.json"), format!("{place}/feed.atom")];
+    Ok(screens::info(&screens::InfoView {
+        name: card.name.clone(),
+        title: card.spec.title.clone(),
+        url: card.spec.url.clone(),
+        feeds,
+        published: all.saturating_sub(unseen.len() as u64),
+        drafts,
+        scheduled,
+        channels: card.spec.slack.as_ref().map(|slack| slack.channels.clone()).unwrap_or_default(),
+        source: match card.source {
+            Some(source) => source.to_string(),
+            None => "chat".to_owned(),
+        },
+    }))
+}
+
+/// A page of posts, as whoever asks may see them: other people's drafts are theirs.
+pub(super) async fn page(
+    at: &Desk<'_>,
+    of: screens::ListOf,
+) -> Result<screens::PostsPage, Trouble> {
+    let card = of.site.as_ref().map(|name| at.named(name)).transpose()?;
+    let account = at.caller.account();
+    let own = matches!(of.which, screens::Which::Mine | screens::Which::Drafts);
+    let filter = PostFilter {
+        site: card.map(|card| card.name.clone()),
+        sites: Some(at.all().map(|card| card.name.clone()).collect()),
+        drafts: matches!(of.which, screens::Which::Drafts),
+        account: own.then(|| account.clone()),
+        offset: of.page.saturating_mul(screens::POSTS),
+        ..PostFilter::default()
+    };
+    let posts = at.app.store.posts(&filter, screens::POSTS).await?;
+    let total = at.app.store.count_posts(&filter).await?;
+    let rank = at.app.rank(at.caller, &at.snapshot.settings.slack).await?;
+    let asker = at.caller.ranked(rank);
+    Ok(screens::PostsPage {
+        site_title: card.map(|card| card.spec.title.clone()),
+        rows: posts
+            .into_iter()
+            .map(|post| {
+                let may_change = crate::chat::policy::may_change_post(
+                    &asker,
+                    post.account.as_deref(),
+                    &account,
+                );
+                listed(at, post, may_change.is_ok())
+            })
+            .collect(),
+        of,
+        total,
+    })
+}
+
+pub(super) async fn posts(
+    at: &Desk<'_>,
+    site: Option<&SiteArg>,
+    whose: Which,
+    page_number: u32,
+) -> Result<Message, Trouble> {
+    let card = site.map(|site| at.site(site)).transpose()?;
+    let of = screens::ListOf {
+        site: card.map(|card| card.name.clone()),
+        which: which(whose),
+        page: page_number,
+    };
+    Ok(screens::posts(&page(at, of).await?))
+}
+
+/// A post of a list, as it is shown.
+pub(super) fn listed(at: &Desk<'_>, post: Listed, may_change: bool) -> screens::PostRow {
+    let state = match post.state.as_str() {
+        "draft" => PostState::Draft,
+        "scheduled" => PostState::Scheduled,
+        "deleted" => PostState::Deleted,
+        _ => PostState::Published,
+    };
+    let card = post
+        .site
+        .parse::<SiteName>()
+        .ok()
+        .and_then(|name| at.snapshot.site(&at.caller.team, &name));
+    screens::PostRow {
+        id: post.id,
+        title: post.title,
+        site_title: card.map_or_else(|| post.site.clone(), |card| card.spec.title.clone()),
+        state,
+        publish_at: post.publish_at,
+        updated_at: post.updated_at,
+        url: card
+            .filter(|_| state == PostState::Published)
+            .map(|card| address(card, &post.slug)),
+        may_change,
+    }
+}
+
+/// Where readers find a post, on the sites whose addresses we make ourselves; the front page of
+/// the others.
+pub(super) fn address(card: &Card, slug: &str) -> String {
+    let home = card.spec.url.trim_end_matches('/');
+    match card.spec.build {
+        BuilderSpec::Render { .. } => format!("{home}/posts/{slug}/"),
+        BuilderSpec::Netlify { .. } => card.spec.url.clone(),
+    }
+}
+
+/// The main modal.
+pub(super) async fn home(at: &Desk<'_>) -> Result<View, Trouble> {
+    Ok(screens::main_modal(&overview(at).await?))
+}
+
+/// What somebody sees of their workspace.
+pub(super) async fn overview(at: &Desk<'_>) -> Result<screens::Home, Trouble> {
+    let store = &at.app.store;
+    let account = at.caller.account();
+    let mut blogs = Vec::new();
+    for (number, card) in at.all().enumerate() {
+        let (mut published, mut drafts) = (0, 0);
+        if number < screens::BLOGS {
+            let mut of = PostFilter {
+                site: Some(card.name.clone()),
+                ..PostFilter::default()
+            };
+            let all = store.count_posts(&of).await?;
+            of.drafts = true;
+            published = all.saturating_sub(store.count_posts(&of).await?);
+            of.account = Some(account.clone());
+            drafts = store.count_posts(&of).await?;
+        }
+        blogs.push(screens::Blog {
+            row: row(at, card),
+            published,
+            drafts,
+        });
+    }
+    let mine = PostFilter {
+        sites: Some(at.all().map(|card| card.name.clone()).collect()),
+        drafts: true,
+        account: Some(account),
+        ..PostFilter::default()
+    };
+    let drafts = store.posts(&mine, 6).await?;
+    Ok(screens::Home {
+        blogs,
+        drafts: drafts.into_iter().map(|post| listed(at, post, true)).collect(),
+    })
+}

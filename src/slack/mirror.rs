@@ -1,0 +1,162 @@
+//! Messages of a channel as posts.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::app::App;
+use super::mrkdwn;
+use super::payload::Spoken;
+use super::people;
+use crate::model::{Actor, Millis, PostDraft, Publish};
+use crate::store::{ChannelRow, Mirrored, StoreError};
+
+/// Names by the ids of people.
+pub(super) type Names = HashMap<String, String>;
+
+/// More people than a message mentions; the rest keep their ids.
+const MOST_NAMES: usize = 50;
+
+/// The names of the people whom texts mention, as far as they are known. Those who are not are
+/// asked for, and known a moment later.
+pub(super) async fn names(app: &App, team: &str, text: &str) -> Result<Names, StoreError> {
+    let ids = mentioned(text);
+    let known = known(app, team, &ids).await?;
+    for id in ids.iter().filter(|id| !known.contains_key(*id)) {
+        app.ask_who(team, id);
+    }
+    Ok(known)
+}
+
+async fn known(app: &App, team: &str, ids: &[String]) -> Result<Names, StoreError> {
+    let people = app.store.people(team, ids).await?;
+    Ok(people
+        .into_iter()
+        .map(|person| (person.id, person.name))
+        .collect())
+}
+
+/// The ids in `<@U012AB3CD>` and `<@U012AB3CD|ann>`.
+fn mentioned(text: &str) -> Vec<String> {
+    let ids: BTreeSet<String> = text
+        .split("<@")
+        .skip(1)
+        .filter_map(|rest| {
+            let id: String = rest
+                .chars()
+                .take_while(char::is_ascii_alphanumeric)
+                .collect();
+            (!id.is_empty() && id.len() <= 32).then_some(id)
+        })
+        .take(MOST_NAMES)
+        .collect();
+    ids.into_iter().collect()
+}
+
+/// The title and the text of a message, files as links.
+pub(super) fn text(message: &Spoken, names: &Names) -> (String, String) {
+    let mut markdown = mrkdwn::to_markdown(&message.text, &|id| names.get(id).cloned());
+    for file in &message.files {
+        let name = file.name.replace(['[', ']', '\\'], " ");
+        if !markdown.is_empty() {
+            markdown.push_str("\n\n");
+        }
+        markdown.push_str(&format!("[{}](<{}>)", name.trim(), file.url.replace(['<', '>'], "")));
+    }
+    mrkdwn::title_and_body(&markdown)
+}
+
+/// Makes a post of a message, or brings its post up to date. The same message twice changes nothing.
+pub(super) async fn keep(
+    app: &App,
+    channel: &ChannelRow,
+    message: &Spoken,
+) -> Result<(), people::Unknown> {
+    let Some(user) = &message.user else {
+        return Ok(());
+    };
+    let team = &channel.workspace;
+    let mut ids = mentioned(&message.text);
+    ids.push(user.clone());
+    let mut names = known(app, team, &ids).await?;
+    let unknown: Vec<String> = ids.into_iter().filter(|id| !names.contains_key(id)).collect();
+    if !unknown.is_empty() {
+        people::look_up(app, team, &unknown).await?;
+        names.extend(known(app, team, &unknown).await?);
+    }
+    let (title, body) = text(message, &names);
+    if title.is_empty() {
+        return Ok(());
+    }
+    let name = names.get(user).unwrap_or(user).clone();
+    let by = Actor::chat(&name, format!("slack:{team}:{user}"));
+    let draft = PostDraft {
+        title,
+        body,
+        category: None,
+        author: Some(name),
+        publish: said_at(&message.ts).map_or(Publish::Now, Publish::At),
+    };
+    let source = source(channel, &message.ts);
+    let version = message.edited.as_deref().unwrap_or(&message.ts);
+    let kept = app
+        .store
+        .mirror(&source, version, &channel.site, &channel.site_name, &draft, &by)
+        .await?;
+    if matches!(kept, Mirrored::New(_) | Mirrored::Changed(_)) {
+        app.wake.notify_one();
+    }
+    Ok(())
+}
+
+/// Deletes the post of a message.
+pub(super) async fn drop(
+    app: &App,
+    channel: &ChannelRow,
+    ts: &str,
+    version: &str,
+) -> Result<(), StoreError> {
+    let team = &channel.workspace;
+    let by = Actor::chat("Slack", format!("slack:{team}"));
+    let source = source(channel, ts);
+    if app.store.unmirror(&source, version, &by).await?.is_some() {
+        app.wake.notify_one();
+    }
+    Ok(())
+}
+
+fn source(channel: &ChannelRow, ts: &str) -> String {
+    format!("slack:{}:{}:{ts}", channel.workspace, channel.id)
+}
+
+/// The moment in a `ts`: seconds, a dot, and what tells messages of one second apart.
+fn said_at(ts: &str) -> Option<Millis> {
+    let (seconds, rest) = ts.split_once('.').unwrap_or((ts, ""));
+    let seconds: i64 = seconds.parse().ok().filter(|seconds| *seconds > 0)?;
+    let millis: i64 = rest.get(..3).and_then(|part| part.parse().ok()).unwrap_or(0);
+    Some(Millis(seconds.checked_mul(1000)?.checked_add(millis)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_found_in_a_text_once_each() {
+        let text = "<@U1> and <@U2|ann>, <@U1> again, <#C1|x> <@> <@é>";
+        assert_eq!(mentioned(text), ["U1", "U2"]);
+    }
+
+    #[test]
+    fn a_message_says_when_it_was_said() {
+        for (ts, millis) in [
+            ("1531420618.123456", Some(1_531_420_618_123)),
+            ("1531420618", Some(1_531_420_618_000)),
+            ("1531420618.1", Some(1_531_420_618_000)),
+            ("", None),
+            ("x.y", None),
+            ("-5.0", None),
+            ("99999999999999999999.0", None),
+        ] {
+            assert_eq!(said_at(ts), millis.map(Millis), "{ts}");
+        }
+    }
+}

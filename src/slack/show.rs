@@ -1,0 +1,138 @@
+//! Brings an answer to where somebody looks. Calls of Slack's API are made besides: no answer to
+//! Slack waits for Slack.
+
+use serde::Serialize;
+
+use super::answer::Answer;
+use super::api::ApiError;
+use super::app::App;
+use super::blocks::{Message, View};
+use super::caller::Caller;
+use super::screens;
+
+/// Where a button was pressed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// In a message; one that only one person sees may give way to the answer.
+    Message {
+        /// Whether the answer takes its place.
+        gives_way: bool,
+    },
+    /// In a modal, by its id.
+    Modal {
+        /// Which.
+        view: String,
+        /// Whether the answer comes on top, so that closing it leads back.
+        on_top: bool,
+    },
+    /// In the Home tab.
+    Home,
+}
+
+/// Opens a modal for somebody who just did something.
+pub(super) fn open(app: &App, caller: &Caller, view: View) {
+    let (app, caller) = (app.clone(), caller.clone());
+    tokio::spawn(async move {
+        if let Err(error) = opened(&app, &caller, &view).await {
+            tracing::warn!(%error, "a modal could not be opened in Slack");
+            let text = "Slack did not open the window in time. Please try again.";
+            let _told = respond(&app, &caller, &screens::trouble(text)).await;
+        }
+    });
+}
+
+async fn opened(app: &App, caller: &Caller, view: &impl Serialize) -> Result<(), ApiError> {
+    let (Some(token), Some(trigger)) = (app.tokens.of(&caller.team), &caller.trigger) else {
+        return Err(ApiError::Gone);
+    };
+    app.api.open_view(&token, trigger, view).await.map(|_| ())
+}
+
+/// Shows an answer where the button was.
+pub(super) fn show(app: &App, caller: &Caller, place: Place, answer: Answer) {
+    let (app, caller) = (app.clone(), caller.clone());
+    tokio::spawn(async move {
+        if let Err(error) = shown(&app, &caller, &place, answer).await {
+            tracing::warn!(%error, "an answer could not be shown in Slack");
+        }
+    });
+}
+
+async fn shown(
+    app: &App,
+    caller: &Caller,
+    place: &Place,
+    answer: Answer,
+) -> Result<(), ApiError> {
+    match (place, answer) {
+        (Place::Message { gives_way }, Answer::Say(message)) => {
+            let message = match gives_way {
+                true => message.replacing(),
+                false => *message,
+            };
+            respond(app, caller, &message).await
+        }
+        (Place::Message { .. } | Place::Home, Answer::Open(view)) => {
+            opened(app, caller, &view).await
+        }
+        (Place::Home, Answer::Say(message)) => {
+            opened(app, caller, &message.into_modal("Microblot")).await
+        }
+        (Place::Modal { view, on_top }, answer) => {
+            let shown = match answer {
+                Answer::Open(view) => *view,
+                Answer::Say(message) => message.into_modal("Microblot"),
+            };
+            in_modal(app, caller, view, *on_top, &shown).await
+        }
+    }
+}
+
+async fn in_modal(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    on_top: bool,
+    view: &View,
+) -> Result<(), ApiError> {
+    let token = app.tokens.of(&caller.team).ok_or(ApiError::Gone)?;
+    if let (true, Some(trigger)) = (on_top, &caller.trigger) {
+        match app.api.push_view(&token, trigger, view).await {
+            // Three lie on each other already.
+            Err(ApiError::Refused { .. }) => {}
+            pushed => return pushed.map(|_| ()),
+        }
+    }
+    app.api.update_view(&token, id, None, view).await.map(|_| ())
+}
+
+/// Takes the place of a modal, now: whoever waits for it is not Slack.
+pub(super) async fn replace(app: &App, caller: &Caller, id: &str, view: &View) {
+    if let Err(error) = in_modal(app, caller, id, false, view).await {
+        tracing::warn!(%error, "a modal could not be updated in Slack");
+    }
+}
+
+/// To where a command or an action can be answered; else to the person.
+pub(super) async fn respond(
+    app: &App,
+    caller: &Caller,
+    message: &Message,
+) -> Result<(), ApiError> {
+    if let Some(url) = &caller.response_url {
+        return app.api.respond(url, message).await;
+    }
+    let token = app.tokens.of(&caller.team).ok_or(ApiError::Gone)?;
+    let posted = app.api.post_message(&token, &caller.user, message).await;
+    posted.map(|_| ())
+}
+
+/// Puts the Home tab of somebody up to date.
+pub(super) async fn publish_home(app: &App, caller: &Caller, view: &View) {
+    let Some(token) = app.tokens.of(&caller.team) else {
+        return;
+    };
+    if let Err(error) = app.api.publish_home(&token, &caller.user, None, view).await {
+        tracing::warn!(%error, "a Home tab could not be updated in Slack");
+    }
+}

@@ -1,0 +1,238 @@
+//! Tells people what became of what they asked for: one message each, which changes as it goes on.
+//!
+//! What is to be told is a state in the database, and so is what was told: the two are compared,
+//! like sites and builds are. So a message that could not be sent is sent later, in its newest
+//! form, by whichever replica gets to it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::api::ApiError;
+use super::app::App;
+use super::blocks::Message;
+use super::screens::{self, Told};
+use crate::model::{Decision, Millis, SiteName};
+use crate::store::{Settled, StoreError, Telling};
+
+/// Looked at again this often, whatever woke nobody.
+const SLOW: Duration = Duration::from_secs(15);
+/// While something is due in a moment: a build that has just begun, a message that was refused.
+const SOON: Duration = Duration::from_secs(1);
+/// Messages that are told in one go.
+const AT_ONCE: u32 = 100;
+/// Outbox lines that are looked at in one go.
+const LINES: u32 = 1_000;
+/// More results than this at once, that nobody asked for in chat, are one message.
+const FLOOD: usize = 10;
+/// A build that takes less is told when it is over.
+const BRIEF: Duration = Duration::from_secs(3);
+/// The first pause after a refusal, doubled up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// What nobody could be told for so long is not told any more.
+const GIVEN_UP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Runs until `stop` turns true.
+pub(super) async fn run(app: App, mut stop: watch::Receiver<bool>) {
+    let mut health = app.health.clone();
+    while !*stop.borrow() {
+        let pause = match look(&app).await {
+            Ok(true) => SOON,
+            Ok(false) => SLOW,
+            Err(error) => {
+                warn!(error = %crate::chain(&error), "cannot look at what is to be told");
+                SLOW
+            }
+        };
+        tokio::select! {
+            _ = health.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// One look. Answers whether something is due in a moment.
+async fn look(app: &App) -> Result<bool, StoreError> {
+    let Some(snapshot) = app.snapshot() else {
+        return Ok(false);
+    };
+    let notify = snapshot.settings.slack.notify.as_deref();
+    // The channel belongs to the workspace whose token is in the environment.
+    app.store
+        .route_outbox(LINES, notify.map(|channel| ("", channel)), FLOOD)
+        .await?;
+    let settled: Vec<Settled> = snapshot
+        .sites
+        .values()
+        .flatten()
+        .filter(|(name, _)| {
+            let plan = snapshot.of(name);
+            plan.is_some_and(|plan| plan.decision == Decision::Unchanged)
+        })
+        .map(|(_, card)| Settled {
+            site: card.id.clone(),
+            posts_version: card.posts_version,
+            at: snapshot.plan.now,
+        })
+        .collect();
+    app.store.close_unchanged(&settled).await?;
+    let due = app.store.due_tellings(AT_ONCE).await?;
+    let mut soon = false;
+    let mut conversations: Vec<Vec<Telling>> = Vec::new();
+    for telling in due {
+        match conversations.last_mut() {
+            Some(last) if last[0].conversation == telling.conversation => last.push(telling),
+            _ => conversations.push(vec![telling]),
+        }
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    for tellings in conversations {
+        let app = app.clone();
+        tasks.spawn(async move { in_order(&app, tellings).await });
+    }
+    while let Some(done) = tasks.join_next().await {
+        soon |= done.unwrap_or(Ok(true))?;
+    }
+    Ok(soon)
+}
+
+/// Tells what one conversation is to hear. What follows something that could not be told waits.
+async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<bool, StoreError> {
+    let mut soon = false;
+    let mut refused = None;
+    for mut telling in tellings {
+        let now = app.store.now().await?;
+        if let Some(next) = refused {
+            app.store.telling_failed(&telling, next).await?;
+            continue;
+        }
+        if is_known_already(&telling) {
+            app.store.told(&telling, None, None, false).await?;
+            continue;
+        }
+        if telling.state == "building" && now.since(telling.state_at) < BRIEF {
+            let next = telling.state_at.plus(BRIEF);
+            app.store.telling_failed(&telling, next).await?;
+            soon = true;
+            continue;
+        }
+        let closed = is_end(&telling.state);
+        match tell(app, &mut telling, now).await {
+            Ok((channel, ts)) => {
+                let (channel, ts) = (channel.as_deref(), ts.as_deref());
+                app.store.told(&telling, channel, ts, closed).await?;
+            }
+            Err(error) if now.since(telling.asked_at) > GIVEN_UP => {
+                warn!(%error, state = telling.state, "nobody could be told for a day; given up");
+                app.store.told(&telling, None, None, true).await?;
+            }
+            Err(error) => {
+                let next = now.plus(pause(&error, telling.failures));
+                debug!(%error, "cannot tell now; later again");
+                app.store.telling_failed(&telling, next).await?;
+                refused = Some(next);
+                soon = true;
+            }
+        }
+    }
+    Ok(soon)
+}
+
+/// The answer to the command said so.
+fn is_known_already(telling: &Telling) -> bool {
+    telling.state == "waiting" && telling.said.is_none()
+}
+
+/// After these nothing follows, unless somebody asks for it.
+fn is_end(state: &str) -> bool {
+    !matches!(state, "waiting" | "building" | "unknown")
+}
+
+fn pause(error: &ApiError, failures: u32) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.min(16));
+    let asked = match error {
+        ApiError::Later { after, .. } => after.unwrap_or_default(),
+        ApiError::Refused { .. } | ApiError::Gone => Duration::from_secs(60),
+    };
+    doubled.min(LONGEST_PAUSE).max(asked)
+}
+
+/// Says it: as a change of the message that said it before, where the command can be answered, or
+/// to the person or channel. Answers where the message is.
+async fn tell(
+    app: &App,
+    telling: &mut Telling,
+    now: Millis,
+) -> Result<(Option<String>, Option<String>), ApiError> {
+    let message = words(app, telling);
+    let token = app.tokens.of(&telling.workspace).ok_or(ApiError::Gone);
+    if let (Some(channel), Some(ts)) = (&telling.message_channel, &telling.message_ts) {
+        match app.api.update_message(&token?, channel, ts, &message).await {
+            // Somebody deleted it.
+            Err(ApiError::Refused { error, .. }) if error == "message_not_found" => {
+                return Ok((None, None));
+            }
+            told => return told.map(|_| (None, None)),
+        }
+    }
+    if telling.url_works(now)
+        && let Some(url) = telling.response_url.as_deref().and_then(|url| app.urls.open(url))
+    {
+        telling.url_uses += 1;
+        let again = telling.url_uses > 1;
+        let message = if again { message.clone().replacing() } else { message.clone() };
+        match app.api.respond(&url, &message).await {
+            Ok(()) => return Ok((None, None)),
+            Err(error @ ApiError::Later { .. }) => return Err(error),
+            // Over, or used up: the person is told directly.
+            Err(_) => telling.url_uses = crate::store::URL_USES,
+        }
+    }
+    let posted = app
+        .api
+        .post_message(&token?, &telling.conversation, &message)
+        .await?;
+    Ok((Some(posted.channel), Some(posted.ts)))
+}
+
+fn words(app: &App, telling: &Telling) -> Message {
+    if telling.action == "digest" {
+        let digest = telling
+            .detail
+            .as_deref()
+            .and_then(|detail| serde_json::from_str(detail).ok())
+            .unwrap_or_default();
+        return screens::digest(&digest, telling.state_at);
+    }
+    let snapshot = app.snapshot();
+    let name = telling.site_name.clone();
+    let card = snapshot.as_ref().and_then(|snapshot| {
+        let name = name.as_ref()?;
+        let of_any = snapshot.sites.values().find_map(|sites| sites.get(name));
+        snapshot.site(&telling.workspace, name).or(of_any)
+    });
+    let site = name.unwrap_or_else(SiteName::unnamed);
+    let title = card.map_or(site.as_str(), |card| card.spec.title.as_str());
+    let home = card.map_or("", |card| card.spec.url.as_str());
+    let is_there = matches!(telling.action.as_str(), "new" | "edit" | "publish post");
+    let address = match (card, &telling.slug) {
+        (Some(card), Some(slug)) if is_there => super::look::address(card, slug.as_str()),
+        _ => home.to_owned(),
+    };
+    screens::told(&Told {
+        action: &telling.action,
+        subject: telling.title.as_deref().or(match telling.action.as_str() {
+            "build" => telling.subject.as_deref(),
+            _ => None,
+        }),
+        site: &site,
+        site_title: title,
+        url: &address,
+        state: &telling.state,
+        detail: telling.detail.as_deref(),
+        at: telling.state_at,
+    })
+}

@@ -1,0 +1,357 @@
+//! Writing: the editor, and what is done with what was written.
+
+use super::answer::{Answer, Desk, Trouble};
+use super::blocks::{Message, View, ViewReply};
+use super::run::once;
+use super::screens::{self, EditorForm, EditorMeta, Parts, Saved, Typed};
+use super::look;
+use crate::chat::grammar::SiteArg;
+use crate::chat::policy;
+use crate::engine::snapshot::Card;
+use crate::model::{
+    Actor, Millis, Post, PostChange, PostDraft, PostId, PostState, Publish, SiteName, new_token,
+};
+use crate::store::{Listed, StoreError};
+
+/// What is to be done with a text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wish {
+    /// Keep it; readers see it if they did before.
+    Keep,
+    /// Show it to readers, now or at its time.
+    Publish,
+}
+
+/// The editor for a new post.
+pub(super) fn new(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<View, Trouble> {
+    let card = at.site_or_only(site)?;
+    Ok(screens::editor(&EditorForm {
+        meta: meta(at, card),
+        sites: choices(at),
+        site: card.map(|card| card.name.clone()),
+        title: String::new(),
+        text: Parts {
+            parts: vec![String::new()],
+            joins: String::new(),
+        },
+        category: None,
+        at: None,
+        notice: None,
+    }))
+}
+
+/// The editor with a text that was written elsewhere.
+pub(super) fn new_from(at: &Desk<'_>, title: String, body: &str) -> Result<Answer, Trouble> {
+    let card = at.only();
+    let Ok(text) = screens::split_body(body) else {
+        return Err(Trouble::Refused(
+            "This message is longer than the editor takes: 30,000 characters.".to_owned(),
+        ));
+    };
+    Ok(screens::editor(&EditorForm {
+        meta: meta(at, card),
+        sites: choices(at),
+        site: card.map(|card| card.name.clone()),
+        title,
+        text,
+        category: None,
+        at: None,
+        notice: None,
+    })
+    .into())
+}
+
+/// The editor for a post that is there.
+pub(super) async fn edit(at: &Desk<'_>, id: &PostId) -> Result<Answer, Trouble> {
+    let (post, _card) = own(at, id).await?;
+    let Ok(text) = screens::split_body(&post.revision.body) else {
+        return Ok(screens::too_long(&post.id, &post.revision.title).into());
+    };
+    Ok(screens::editor(&form(at, &post, text, None)).into())
+}
+
+fn form(at: &Desk<'_>, post: &Post, text: Parts, notice: Option<String>) -> EditorForm {
+    EditorForm {
+        meta: EditorMeta {
+            post: Some(post.id.clone()),
+            published: matches!(post.state, PostState::Published | PostState::Scheduled),
+            seen: Some(post.digest),
+            ..meta(at, at.snapshot.site(&at.caller.team, &post.site))
+        },
+        sites: Vec::new(),
+        site: Some(post.site.clone()),
+        title: post.revision.title.clone(),
+        text,
+        category: post.revision.category.clone(),
+        at: post.publish_at,
+        notice,
+    }
+}
+
+/// The editor as it was, with a text above it.
+pub(super) fn editor_with(at: &Desk<'_>, meta: &EditorMeta, typed: Typed, notice: &str) -> View {
+    screens::editor(&EditorForm {
+        meta: meta.clone(),
+        sites: choices(at),
+        site: typed.site,
+        title: typed.title,
+        text: typed.text,
+        category: typed.category,
+        at: typed.at,
+        notice: Some(notice.to_owned()),
+    })
+}
+
+fn meta(at: &Desk<'_>, card: Option<&Card>) -> EditorMeta {
+    EditorMeta {
+        site: card.map(|card| card.name.clone()),
+        conversation: at.caller.channel.clone(),
+        response_url: at
+            .caller
+            .response_url
+            .as_ref()
+            .map(|url| at.app.urls.seal(url.expose())),
+        request: Some(uuid::Uuid::new_v4().simple().to_string()),
+        ..EditorMeta::default()
+    }
+}
+
+fn choices(at: &Desk<'_>) -> Vec<(SiteName, String)> {
+    at.all()
+        .map(|card| (card.name.clone(), card.spec.title.clone()))
+        .collect()
+}
+
+/// A post that whoever asks may change, and the site that it is of.
+pub(super) async fn own<'a>(at: &Desk<'a>, id: &PostId) -> Result<(Post, &'a Card), Trouble> {
+    let post = at.app.store.post(id).await?;
+    let there = post
+        .filter(|post| post.state != PostState::Deleted)
+        .and_then(|post| {
+            let card = at.snapshot.site(&at.caller.team, &post.site)?;
+            Some((post, card))
+        });
+    let Some((post, card)) = there else {
+        return Err(Trouble::Refused(format!(
+            "There is no post {id} in this workspace, or it is deleted. \
+             `/microblot list` shows the posts."
+        )));
+    };
+    let rank = at.app.rank(at.caller, &at.snapshot.settings.slack).await?;
+    let own = at.caller.account();
+    policy::may_change_post(&at.caller.ranked(rank), post.account.as_deref(), &own)?;
+    Ok((post, card))
+}
+
+/// Stores what was typed. The same submission twice is one post.
+pub(super) async fn save(
+    at: &Desk<'_>,
+    meta: &EditorMeta,
+    typed: &Typed,
+    wish: Wish,
+) -> Result<Result<Post, ViewReply>, Trouble> {
+    let problems = typed.problems(wish == Wish::Keep && !meta.published);
+    if !problems.is_empty() {
+        return Ok(Err(ViewReply::Errors { errors: problems }));
+    }
+    let Some(name) = &typed.site else {
+        return Err(Trouble::Refused("Choose the blog that it is for.".to_owned()));
+    };
+    let card = at.named(name)?;
+    let now = at.app.store.now().await?;
+    if let Some(id) = &meta.post {
+        return change(at, meta, typed, wish, id, now).await;
+    }
+    let by = actor(at, meta, format!("editor:{}", meta.request.as_deref().unwrap_or(at.id))).await?;
+    let draft = PostDraft {
+        title: typed.title.clone(),
+        body: typed.body(),
+        category: typed.category.clone(),
+        author: Some(by.name.clone()),
+        publish: match wish {
+            Wish::Keep => Publish::Draft,
+            Wish::Publish => typed.at.map_or(Publish::Now, Publish::At),
+        },
+    };
+    match at.app.store.new_post(&card.id, &card.name, &draft, &by).await {
+        Ok(post) => {
+            at.app.wake.notify_one();
+            Ok(Ok(post))
+        }
+        // The post was made by an earlier press of a button in this editor, whose answer did not
+        // arrive: this is another version of it.
+        Err(StoreError::AlreadyDone) => {
+            let request = by.request.unwrap_or_default();
+            let made = at.app.store.done(&request).await?;
+            let id = made.and_then(|row| row.detail?.parse::<PostId>().ok());
+            let Some(id) = id else {
+                return Err(Trouble::Refused("This was saved before.".to_owned()));
+            };
+            change(at, &EditorMeta { seen: None, ..meta.clone() }, typed, wish, &id, now).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn change(
+    at: &Desk<'_>,
+    meta: &EditorMeta,
+    typed: &Typed,
+    wish: Wish,
+    id: &PostId,
+    now: Millis,
+) -> Result<Result<Post, ViewReply>, Trouble> {
+    let (post, card) = own(at, id).await?;
+    let changed = PostChange {
+        title: Some(typed.title.clone()),
+        body: Some(typed.body()),
+        category: Some(typed.category.clone()),
+        publish: publication(&post, typed.at, wish, now),
+    };
+    let by = actor(at, meta, at.id.to_owned()).await?;
+    if meta.seen.is_some_and(|seen| seen != post.digest) {
+        // The same press again finds its own change.
+        if at.app.store.done(at.id).await?.is_some() {
+            return Ok(Ok(post));
+        }
+        let text = "Somebody changed this post while you were writing. Copy your text, close this, \
+                    and open it again.";
+        return Ok(Err(ViewReply::Errors {
+            errors: [(screens::TITLE.to_owned(), text.to_owned())].into(),
+        }));
+    }
+    let saved = once(at.app.store.edit_post(&post.id, &changed, &by).await)?;
+    at.app.wake.notify_one();
+    match saved {
+        Some(Some(post)) => Ok(Ok(post)),
+        // Made before, by the same request.
+        None => Ok(Ok(own(at, id).await?.0)),
+        Some(None) => Err(Trouble::Refused(format!(
+            "The post was deleted from {} while you were writing. Copy your text before you close \
+             this.",
+            card.spec.title
+        ))),
+    }
+}
+
+/// What becomes of a post's place in its life.
+fn publication(post: &Post, at: Option<Millis>, wish: Wish, now: Millis) -> Option<Publish> {
+    // Slack's picker knows no seconds.
+    let minute = |at: Millis| at.0.div_euclid(60_000);
+    let same = at.map(minute) == post.publish_at.map(minute);
+    match (post.state, wish) {
+        (PostState::Draft, Wish::Keep) => None,
+        (PostState::Draft, Wish::Publish) => Some(at.map_or(Publish::Now, Publish::At)),
+        _ if same => None,
+        (PostState::Scheduled, _) => Some(at.map_or(Publish::Now, Publish::At)),
+        _ => at.map(|at| Publish::At(at.min(now))),
+    }
+}
+
+/// Whoever writes, told where the editor was asked for.
+async fn actor(at: &Desk<'_>, meta: &EditorMeta, request: String) -> Result<Actor, Trouble> {
+    let mut by = at.caller.actor(at.app, request).await?;
+    if let Some(tell) = &mut by.tell
+        && tell.response_url.is_none()
+    {
+        tell.response_url = meta.response_url.clone();
+    }
+    Ok(by)
+}
+
+/// What is shown after it was saved.
+pub(super) fn saved(at: &Desk<'_>, post: &Post) -> View {
+    let what = match (post.state, post.publish_at) {
+        (PostState::Scheduled, Some(time)) => Saved::Scheduled(time),
+        (PostState::Published, _) => Saved::Published,
+        _ => Saved::Draft,
+    };
+    let card = at.snapshot.site(&at.caller.team, &post.site);
+    let title = card.map_or(post.site.as_str(), |card| card.spec.title.as_str());
+    screens::saved(&post.id, &post.revision.title, &post.site, title, &what)
+}
+
+/// The editor again, over what was just saved.
+pub(super) fn again(at: &Desk<'_>, post: &Post, notice: &str) -> View {
+    match screens::split_body(&post.revision.body) {
+        Ok(text) => screens::editor(&form(at, post, text, Some(notice.to_owned()))),
+        Err(_too_long) => saved(at, post),
+    }
+}
+
+/// A private link to a post as it stands.
+pub(super) async fn preview(at: &Desk<'_>, post: &Post) -> Result<(String, Millis), Trouble> {
+    let (token, hash) = new_token();
+    let now = at.app.store.now().await?;
+    let until = now.plus(at.snapshot.settings.slack.preview);
+    at.app
+        .store
+        .new_preview(&post.id, &post.digest, &hash, until)
+        .await?;
+    Ok((format!("{}/preview/{token}", at.app.address), until))
+}
+
+/// Publishes a draft.
+pub(super) async fn publish(at: &Desk<'_>, id: &PostId) -> Result<Post, Trouble> {
+    let (post, _card) = own(at, id).await?;
+    if post.state == PostState::Published {
+        return Ok(post);
+    }
+    let by = at.caller.actor(at.app, at.id.to_owned()).await?;
+    let change = PostChange {
+        publish: Some(Publish::Now),
+        ..PostChange::default()
+    };
+    if post.revision.body.trim().is_empty() {
+        return Err(Trouble::Refused("There is nothing to publish yet: the post is empty.".to_owned()));
+    }
+    once(at.app.store.edit_post(id, &change, &by).await)?;
+    at.app.wake.notify_one();
+    Ok(own(at, id).await?.0)
+}
+
+pub(super) async fn ask_delete(at: &Desk<'_>, id: &PostId) -> Result<Message, Trouble> {
+    let (post, _card) = own(at, id).await?;
+    Ok(screens::confirm_delete(&row(at, &post)))
+}
+
+pub(super) async fn ask_delete_view(at: &Desk<'_>, id: &PostId) -> Result<View, Trouble> {
+    let (post, _card) = own(at, id).await?;
+    Ok(screens::confirm_delete_view(&row(at, &post)))
+}
+
+/// Takes a post off its site.
+pub(super) async fn delete(at: &Desk<'_>, id: &PostId) -> Result<Message, Trouble> {
+    let gone = |title: &str, site: &str| {
+        screens::done(&format!("“{title}” is deleted. It leaves {site} with its next build."))
+    };
+    let (post, card) = match own(at, id).await {
+        Ok(found) => found,
+        // The same press again.
+        Err(trouble) => match at.app.store.done(at.id).await? {
+            Some(_before) => return Ok(screens::done("The post is deleted.")),
+            None => return Err(trouble),
+        },
+    };
+    let by = at.caller.actor(at.app, at.id.to_owned()).await?;
+    once(at.app.store.delete_post(id, &by).await)?;
+    at.app.wake.notify_one();
+    Ok(match post.state {
+        PostState::Published => gone(&post.revision.title, &card.spec.title),
+        _ => screens::done(&format!("“{}” is deleted.", post.revision.title)),
+    })
+}
+
+fn row(at: &Desk<'_>, post: &Post) -> screens::PostRow {
+    let listed = Listed {
+        id: post.id.clone(),
+        site: post.site.to_string(),
+        slug: post.slug.to_string(),
+        title: post.revision.title.clone(),
+        state: post.state.as_str().to_owned(),
+        publish_at: post.publish_at,
+        updated_at: post.updated_at,
+        account: post.account.clone(),
+    };
+    look::listed(at, listed, true)
+}

@@ -649,3 +649,120 @@ mod install {
         );
     }
 }
+
+mod limits {
+    //! The checker itself: what it lets pass, and that it finds what breaks a rule.
+
+    use super::*;
+    use support::slack_limits::{message, view};
+
+    fn text(kind: &str, length: usize) -> Value {
+        json!({ "type": kind, "text": "ä".repeat(length) })
+    }
+
+    fn button(label: usize) -> Value {
+        json!({ "type": "button", "action_id": "a", "text": text("plain_text", label) })
+    }
+
+    fn section(length: usize) -> Value {
+        json!({ "type": "section", "text": text("mrkdwn", length) })
+    }
+
+    fn select(options: usize, value: &str) -> Value {
+        let option = json!({ "text": text("plain_text", 75), "value": value });
+        json!({ "type": "static_select", "action_id": "s", "options": vec![option; options] })
+    }
+
+    fn input(element: &Value) -> Value {
+        json!({ "type": "input", "label": text("plain_text", 9), "element": element })
+    }
+
+    fn with_blocks(blocks: Vec<Value>) -> Value {
+        json!({ "text": "x", "blocks": blocks })
+    }
+
+    fn modal_with(blocks: Vec<Value>) -> Value {
+        let (title, submit) = (text("plain_text", 24), text("plain_text", 24));
+        json!({ "type": "modal", "title": title, "submit": submit, "blocks": blocks })
+    }
+
+    #[test]
+    fn what_slack_takes_passes_and_one_more_does_not() {
+        let field = json!({ "type": "plain_text_input", "action_id": "f", "max_length": 3000 });
+        let long_field =
+            json!({ "type": "plain_text_input", "action_id": "f", "max_length": 3001 });
+        let actions = |count: usize, label: usize| {
+            let buttons = (0..count).map(|i| {
+                let mut button = button(label);
+                button["action_id"] = json!(format!("a{i}"));
+                button
+            });
+            json!({ "type": "actions", "elements": buttons.collect::<Vec<_>>() })
+        };
+        let context =
+            |count| json!({ "type": "context", "elements": vec![text("mrkdwn", 9); count] });
+        let fields = |count, length| json!({ "type": "section", "fields": vec![text("mrkdwn", length); count] });
+        let header = |length| json!({ "type": "header", "text": text("plain_text", length) });
+        let in_section = |element: Value| {
+            let mut section = section(9);
+            section["accessory"] = element;
+            section
+        };
+        let named = |id: &str| json!({ "type": "divider", "block_id": id });
+        let mut wordless = with_blocks(vec![section(9)]);
+        wordless["text"] = json!("");
+        let mut no_submit = modal_with(vec![input(&field)]);
+        no_submit["submit"] = Value::Null;
+        let mut titled_home = modal_with(vec![]);
+        titled_home["type"] = json!("home");
+        let mut noted = modal_with(vec![]);
+        noted["private_metadata"] = json!("x".repeat(3001));
+        let mut long_title = modal_with(vec![]);
+        long_title["title"] = text("plain_text", 25);
+        let shown = |blocks| message(&with_blocks(blocks));
+        let opened = |blocks| view(&modal_with(blocks));
+        let table = [
+            (shown(vec![section(3000); 50]), shown(vec![section(9); 51])),
+            (shown(vec![section(1)]), shown(vec![section(3001)])),
+            (shown(vec![section(1)]), shown(vec![section(0)])),
+            (shown(vec![header(150)]), shown(vec![header(151)])),
+            (shown(vec![fields(10, 2000)]), shown(vec![fields(11, 9)])),
+            (shown(vec![fields(1, 2000)]), shown(vec![fields(1, 2001)])),
+            (shown(vec![context(10)]), shown(vec![context(11)])),
+            (shown(vec![actions(25, 75)]), shown(vec![actions(26, 9)])),
+            (shown(vec![actions(1, 75)]), shown(vec![actions(1, 76)])),
+            (
+                shown(vec![in_section(select(100, "v"))]),
+                shown(vec![in_section(select(101, "v"))]),
+            ),
+            (
+                shown(vec![in_section(select(1, &"v".repeat(150)))]),
+                shown(vec![in_section(select(1, &"v".repeat(151)))]),
+            ),
+            (
+                shown(vec![named("a"), named("b")]),
+                shown(vec![named("a"), named("a")]),
+            ),
+            (
+                shown(vec![named(&"b".repeat(255))]),
+                shown(vec![named(&"b".repeat(256))]),
+            ),
+            (shown(vec![]), shown(vec![json!({ "type": "novelty" })])),
+            (shown(vec![section(9)]), message(&wordless)),
+            (
+                opened(vec![input(&field)]),
+                opened(vec![input(&long_field)]),
+            ),
+            (opened(vec![input(&field)]), view(&no_submit)),
+            (opened(vec![input(&field)]), opened(vec![input(&button(9))])),
+            (opened(vec![section(9); 100]), opened(vec![section(9); 101])),
+            (opened(vec![]), view(&titled_home)),
+            (opened(vec![]), view(&noted)),
+            (opened(vec![]), view(&long_title)),
+        ];
+        for (row, (good, bad)) in table.into_iter().enumerate() {
+            assert_eq!(good, Vec::<String>::new(), "row {row}");
+            assert!(!bad.is_empty(), "row {row}");
+        }
+    }
+}

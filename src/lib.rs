@@ -1,6 +1,7 @@
 //! Microblot decides which static sites need a build, fires exactly those, once, and says why.
 
 pub mod builders;
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod engine;

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("inputs", &["model"]),
     ("config", &["model", "inputs"]),
     ("plan", &["model"]),
+    ("chat", &["model", "config"]),
     ("feeds", &["model"]),
     ("markdown", &["model", "feeds"]),
     ("store", &["model", "config"]),

@@ -211,7 +211,8 @@ fn unknown_verb(word: &Word) -> Misread {
         .filter(|verb| verb.place.is_chat())
         .flat_map(|verb| {
             let names = std::iter::once(&verb.name).chain(verb.aliases);
-            names.map(move |name| (strsim::damerau_levenshtein(name, &typed), verb))
+            let typed = typed.as_str();
+            names.map(move |name| (strsim::damerau_levenshtein(name, typed), verb))
         })
         .filter(|(distance, verb)| *distance <= verb.name.len().div_ceil(3).min(2))
         .min_by_key(|(distance, _)| *distance);

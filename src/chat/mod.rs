@@ -6,5 +6,3 @@ pub mod policy;
 pub mod verbs;
 mod words;
 
-#[cfg(test)]
-mod tests;

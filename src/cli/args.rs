@@ -64,6 +64,13 @@ pub enum Log {
     Json,
 }
 
+/// A part of `serve`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Only {
+    /// What is done on a schedule: mirrored channels, messages, scheduled posts, clean-up.
+    Worker,
+}
+
 /// When to use colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Color {
@@ -102,9 +109,14 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  DATABASE_URL=postgres://localhost/microblot microblot serve\n\n\
 Environment: MICROBLOT_LISTEN (127.0.0.1:8080) or PORT, MICROBLOT_REVISION, MICROBLOT_URL (where\n\
-builds reach this server), MICROBLOT_LEASE (10s: a replica that is silent for longer is dead)"
+builds and people reach this server), MICROBLOT_LEASE (10s: a replica that is silent for longer\n\
+is dead); for Slack SLACK_SIGNING_SECRET, SLACK_BOT_TOKEN and what docs/slack.md names"
     )]
-    Serve,
+    Serve {
+        /// Only this part of it: what is done on a schedule, without firing builds
+        #[arg(long, value_enum, value_name = "PART")]
+        only: Option<Only>,
+    },
     /// Show how every site stands, or one site in detail
     #[command(after_help = "Example:\n  microblot status www")]
     Status {

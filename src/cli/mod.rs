@@ -9,6 +9,7 @@ mod post;
 mod reconcile;
 mod serve;
 mod site;
+mod slack;
 mod status;
 mod terminal;
 
@@ -73,7 +74,7 @@ struct Context {
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Terminal::new(cli.global.color);
-    log(&cli.global, &out, matches!(cli.command, Command::Serve));
+    log(&cli.global, &out, matches!(cli.command, Command::Serve { .. }));
     let mut context = Context {
         global: cli.global,
         out,
@@ -107,7 +108,7 @@ impl Context {
             Command::Init { dir } => init::init(self, &dir).map(done),
             Command::Check { json } => check::check(self, json).await.map(done),
             Command::Reconcile(options) => reconcile::reconcile(self, &options).await,
-            Command::Serve => serve::serve(self).await.map(done),
+            Command::Serve { only } => serve::serve(self, only).await.map(done),
             Command::Status { site, json } => status::status(self, site.as_ref(), json).await,
             Command::History { site, limit, json } => {
                 status::history(self, &site, limit, json).await.map(done)

@@ -5,10 +5,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tracing::{error, info, warn};
 
-use super::{Context, Failure};
+use super::args::Only;
+use super::{Context, Failure, slack};
+use crate::engine::observe::observe;
 use crate::engine::run::{Health, Loop};
 use crate::store::Store;
 use crate::watch::Watcher;
+use crate::slack::{router as slack_router, worker};
 use crate::web::{self, Web};
 
 /// What is in the air gets this long to end after SIGTERM; hosting platforms kill after 30 s.
@@ -16,7 +19,7 @@ const FAREWELL: Duration = Duration::from_secs(20);
 /// A listener that lost the database tries again after this.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
-pub(super) async fn serve(context: &Context) -> Result<(), Failure> {
+pub(super) async fn serve(context: &Context, only: Option<Only>) -> Result<(), Failure> {
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
         .set_buckets(&[
             0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -28,7 +31,6 @@ pub(super) async fn serve(context: &Context) -> Result<(), Failure> {
     let workspace = context.workspace();
     let wake = Arc::new(Notify::new());
     let files_changed = Arc::new(Notify::new());
-    let dispatcher = context.dispatcher(&store, wake.clone(), None)?;
     let (health, health_seen) = watch::channel(Health::default());
     let (stop, stopped) = watch::channel(false);
 
@@ -39,19 +41,29 @@ pub(super) async fn serve(context: &Context) -> Result<(), Failure> {
     let local = listener
         .local_addr()
         .map_err(|error| Failure::Io("the listening address is not known".to_owned(), error))?;
-    info!(holder = %dispatcher.holder(), "listening on http://{local}");
+    info!("listening on http://{local}");
 
-    let watcher = Watcher::start(workspace.config(), workspace.root(), files_changed.clone());
+    let own_address = super::own_address();
+    let slack = slack::app(slack::Surroundings {
+        store: store.clone(),
+        health: health_seen.clone(),
+        wake: wake.clone(),
+        address: own_address.clone().unwrap_or_else(|| format!("http://{local}")),
+    })?;
     let web = Web {
         reader: store.reader().clone(),
         health: health_seen,
         metrics: metrics.clone(),
         root: workspace.root().into(),
-        address: super::own_address().map(Into::into),
+        address: own_address.map(Into::into),
     };
+    let mut routes = web::router(web);
+    if let Some(app) = slack.clone().filter(|_| only.is_none()) {
+        routes = routes.merge(slack_router(app));
+    }
     let mut farewell = stopped.clone();
     let server = tokio::spawn(async move {
-        axum::serve(listener, web::router(web))
+        axum::serve(listener, routes)
             .with_graceful_shutdown(async move {
                 let _sender_is_gone = farewell.wait_for(|stop| *stop).await;
             })
@@ -64,16 +76,26 @@ pub(super) async fn serve(context: &Context) -> Result<(), Failure> {
             metrics.run_upkeep();
         }
     });
-    let engine = Loop::new(
-        store.clone(),
-        workspace,
-        watcher,
-        dispatcher,
-        wake,
-        files_changed,
-        health,
-    );
-    let mut engine = tokio::spawn(engine.run(stopped));
+    let working = slack.map(|app| tokio::spawn(worker::run(app, stopped.clone())));
+    let mut engine = match only {
+        Some(Only::Worker) => tokio::spawn(observe(store.clone(), wake, health, stopped)),
+        None => {
+            let dispatcher = context.dispatcher(&store, wake.clone(), None)?;
+            info!(holder = %dispatcher.holder(), "firing builds");
+            let watcher =
+                Watcher::start(workspace.config(), workspace.root(), files_changed.clone());
+            let engine = Loop::new(
+                store.clone(),
+                workspace,
+                watcher,
+                dispatcher,
+                wake,
+                files_changed,
+                health,
+            );
+            tokio::spawn(engine.run(stopped))
+        }
+    };
 
     tokio::select! {
         () = signal() => info!("told to stop"),
@@ -88,6 +110,10 @@ pub(super) async fn serve(context: &Context) -> Result<(), Failure> {
     stop.send_replace(true);
     if tokio::time::timeout(FAREWELL, engine).await.is_err() {
         warn!("builds are still in the air; whoever takes over will look after them");
+    }
+    if let Some(working) = working {
+        // What is being told is told; what is not is told by whoever starts next.
+        let _too_slow = tokio::time::timeout(Duration::from_secs(5), working).await;
     }
     listening.abort();
     upkeep.abort();

@@ -64,8 +64,9 @@ pub struct Details {
     /// The fence of its last claim.
     pub fence: i64,
     spec_digest: Digest,
+    /// Counts the changes of its posts.
+    pub posts_version: i64,
     posts: Digest,
-    posts_version: i64,
     declared: bool,
 }
 

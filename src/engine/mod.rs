@@ -6,6 +6,7 @@ pub mod dispatch;
 pub mod estate;
 /// Why a site differs from what it was built from.
 pub mod explain;
+pub mod observe;
 /// From what a folder says to the next generation.
 pub mod publish;
 /// The loop of a replica.

@@ -9,10 +9,9 @@ use tracing::{debug, error, info, warn};
 use super::dispatch::Dispatcher;
 use super::estate::Estate;
 use super::publish::{self, PublishRefused};
-use super::snapshot::{ChatSites, Snapshot, chat_sites};
+use super::snapshot::{Snapshot, Snapshots};
 use super::tick::{Tick, tick};
 use super::workspace::{Gathered, Problem, Workspace};
-use crate::config::Settings;
 use crate::inputs;
 use crate::model::{Actor, Decision, Digest, Plan, SiteName};
 use crate::plan::show;
@@ -74,8 +73,7 @@ pub struct Loop {
     read_at: Option<Instant>,
     counted_at: Option<Instant>,
     needy: BTreeSet<SiteName>,
-    // Of which version of the estate.
-    chat: Option<(u64, (Arc<ChatSites>, Arc<Settings>))>,
+    snapshots: Snapshots,
     patience: Duration,
     contact: Contact,
 }
@@ -124,7 +122,7 @@ impl Loop {
             read_at: None,
             counted_at: None,
             needy: BTreeSet::new(),
-            chat: None,
+            snapshots: Snapshots::default(),
             patience: PATIENCE,
             contact: Contact::Steady,
         }
@@ -225,7 +223,7 @@ impl Loop {
             sleep_ms = until_next.as_millis(),
             "looked"
         );
-        let snapshot = self.snapshot(plan);
+        let snapshot = self.snapshots.take(&self.estate, plan);
         self.health.send_modify(|health| {
             health.looked = true;
             health.store_problem = None;
@@ -233,23 +231,6 @@ impl Loop {
         });
         // The pause keeps a disagreement about the time from turning into a busy loop.
         Ok(until_next.clamp(Duration::from_millis(10), SLOW_TICK))
-    }
-
-    fn snapshot(&mut self, plan: Plan) -> Snapshot {
-        let fresh = |(version, _): &&(u64, _)| *version == self.estate.version;
-        let (sites, settings) = match self.chat.as_ref().filter(fresh) {
-            Some((_, kept)) => kept.clone(),
-            None => {
-                let sites = Arc::new(chat_sites(&self.estate));
-                (sites, Arc::new(self.estate.settings()))
-            }
-        };
-        self.chat = Some((self.estate.version, (sites.clone(), settings.clone())));
-        Snapshot {
-            plan: Arc::new(plan),
-            sites,
-            settings,
-        }
     }
 
     /// The part of a look that needs the database.

@@ -36,6 +36,8 @@ pub struct Card {
     pub source: Option<Source>,
     /// Somebody paused it.
     pub hold: Option<Hold>,
+    /// The version of its posts that was decided on.
+    pub posts_version: i64,
     /// When the build that it shows was fired.
     pub built_at: Option<Millis>,
 }
@@ -61,8 +63,33 @@ impl Snapshot {
     }
 }
 
+/// Makes snapshots; what did not change since the last one is shared with it.
+#[derive(Debug, Default)]
+pub struct Snapshots {
+    // Of which version of the estate.
+    last: Option<(u64, Arc<ChatSites>, Arc<Settings>)>,
+}
+
+impl Snapshots {
+    /// A snapshot of what was decided about an estate.
+    pub fn take(&mut self, estate: &Estate, plan: Plan) -> Snapshot {
+        if self.last.as_ref().is_none_or(|last| last.0 != estate.version) {
+            self.last = None;
+        }
+        let (_, sites, settings) = self.last.get_or_insert_with(|| {
+            let sites = Arc::new(chat_sites(estate));
+            (estate.version, sites, Arc::new(estate.settings()))
+        });
+        Snapshot {
+            plan: Arc::new(plan),
+            sites: sites.clone(),
+            settings: settings.clone(),
+        }
+    }
+}
+
 /// The sites of the estate that belong to a workspace.
-pub(super) fn chat_sites(estate: &Estate) -> ChatSites {
+fn chat_sites(estate: &Estate) -> ChatSites {
     let mut sites = ChatSites::new();
     for (name, details) in estate.all_details() {
         let Some(slack) = &details.spec.slack else {
@@ -79,6 +106,7 @@ pub(super) fn chat_sites(estate: &Estate) -> ChatSites {
             spec: details.spec.clone(),
             origin: details.origin,
             source: details.source,
+            posts_version: details.posts_version,
             hold: desired.and_then(|desired| desired.hold.clone()),
             built_at: seen
                 .and_then(|seen| seen.built.as_ref())

@@ -7,7 +7,7 @@ use super::blocks::{Message, View};
 use super::caller::Caller;
 use super::screens;
 use super::{follow, look, run, write};
-use crate::chat::grammar::{Request, SiteArg, Which};
+use crate::chat::grammar::{Request, SiteArg};
 use crate::chat::policy::{self, Refusal};
 use crate::engine::snapshot::{Card, Snapshot};
 use crate::model::SiteName;
@@ -236,13 +236,4 @@ fn is_at(card: &Card, address: &str) -> bool {
         text.to_ascii_lowercase()
     };
     bare(&card.spec.url) == bare(address)
-}
-
-/// The same word in the screens' vocabulary.
-pub(super) fn which(which: Which) -> screens::Which {
-    match which {
-        Which::All => screens::Which::All,
-        Which::Drafts => screens::Which::Drafts,
-        Which::Mine => screens::Which::Mine,
-    }
 }

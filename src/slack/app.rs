@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use tokio::sync::{Notify, watch};
 
 use super::api::Api;
-use super::install::Installer;
+use super::install::Installation;
 use super::seal::Sealer;
 use super::signature::Gate;
 use crate::engine::run::Health;
@@ -39,7 +39,7 @@ pub struct Parts {
     /// Seals addresses for answers.
     pub urls: Sealer,
     /// Installs the app in further workspaces, if it is set up to.
-    pub installer: Option<Installer>,
+    pub installation: Option<Installation>,
     /// Where people reach this server, without a slash at the end.
     pub address: String,
 }

@@ -4,7 +4,6 @@ use super::app::App;
 use super::payload::{Sender, SlashCommand};
 use crate::chat::policy::{Caller as Asker, Rank};
 use crate::config;
-use crate::engine::snapshot::{Card, Snapshot};
 use crate::model::{Actor, Secret, TellTo};
 use crate::store::StoreError;
 
@@ -124,9 +123,4 @@ impl App {
             }
         });
     }
-}
-
-/// The sites of the workspace that somebody asks from. None: nothing is to be had here.
-pub(super) fn sites<'a>(snapshot: &'a Snapshot, team: &str) -> Vec<&'a Card> {
-    snapshot.of_workspace(team).collect()
 }

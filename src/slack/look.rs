@@ -1,6 +1,6 @@
 //! Questions: answered from what the loop saw, or with one indexed query.
 
-use super::answer::{Desk, Trouble, which};
+use super::answer::{Desk, Trouble};
 use super::blocks::{Message, View};
 use super::screens;
 use crate::chat::grammar::{SiteArg, Which};
@@ -15,10 +15,25 @@ use crate::store::{Listed, PostFilter};
 const MANY: u32 = 1_000;
 
 pub(super) fn help(verb: Option<&'static Verb>) -> Message {
-    match verb {
-        Some(verb) => screens::help(verb.name, &help::of(verb)),
-        None => screens::help("What you can do", &help::all()),
-    }
+    let one = |verb| vec![("What you can do", vec![help::line(verb)])];
+    let parts = verb.map_or_else(help::all, one);
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(heading, lines)| (*heading, help_lines(lines, verb.is_some())))
+        .collect();
+    screens::help(&parts)
+}
+
+fn help_lines(lines: &[help::HelpLine], examples: bool) -> Vec<screens::HelpLine<'_>> {
+    let shown = |line: &help::HelpLine| examples.then_some(line.example);
+    lines
+        .iter()
+        .map(|line| screens::HelpLine {
+            usage: &line.usage,
+            summary: line.summary,
+            example: shown(line),
+        })
+        .collect()
 }
 
 /// How a site is, as lists show it.
@@ -152,11 +167,11 @@ pub(super) async fn page(
 ) -> Result<screens::PostsPage, Trouble> {
     let card = of.site.as_ref().map(|name| at.named(name)).transpose()?;
     let account = at.caller.account();
-    let own = matches!(of.which, screens::Which::Mine | screens::Which::Drafts);
+    let own = matches!(of.which, Which::Mine | Which::Drafts);
     let filter = PostFilter {
         site: card.map(|card| card.name.clone()),
         sites: Some(at.all().map(|card| card.name.clone()).collect()),
-        drafts: matches!(of.which, screens::Which::Drafts),
+        drafts: matches!(of.which, Which::Drafts),
         account: own.then(|| account.clone()),
         offset: of.page.saturating_mul(screens::POSTS),
         ..PostFilter::default()
@@ -192,7 +207,7 @@ pub(super) async fn posts(
     let card = site.map(|site| at.site(site)).transpose()?;
     let of = screens::ListOf {
         site: card.map(|card| card.name.clone()),
-        which: which(whose),
+        which: whose,
         page: page_number,
     };
     Ok(screens::posts(&page(at, of).await?))

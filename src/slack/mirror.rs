@@ -27,11 +27,10 @@ pub(super) async fn names(app: &App, team: &str, text: &str) -> Result<Names, St
 }
 
 async fn known(app: &App, team: &str, ids: &[String]) -> Result<Names, StoreError> {
-    let people = app.store.people(team, ids).await?;
-    Ok(people
-        .into_iter()
-        .map(|person| (person.id, person.name))
-        .collect())
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let people = app.store.people(team, &ids).await?;
+    let names = people.into_iter().map(|(id, person)| (id, person.name));
+    Ok(names.collect())
 }
 
 /// The ids in `<@U012AB3CD>` and `<@U012AB3CD|ann>`.

@@ -16,6 +16,7 @@ mod interaction;
 mod look;
 mod mirror;
 pub mod mrkdwn;
+mod oauth;
 pub mod payload;
 mod people;
 mod run;
@@ -28,7 +29,7 @@ pub mod worker;
 mod write;
 
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{get, post};
 
 use app::App;
 pub use interaction::{NEW_POST, PUBLISH_MESSAGE};
@@ -42,5 +43,7 @@ pub fn router(app: App) -> Router {
         .route("/slack/commands", post(command::receive))
         .route("/slack/interactions", post(interaction::receive))
         .route("/slack/events", post(event::receive))
+        .route("/slack/install", get(oauth::begin))
+        .route("/slack/oauth", get(oauth::end))
         .with_state(app)
 }

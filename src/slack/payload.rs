@@ -65,3 +65,6 @@ fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
     let found = value.pointer(pointer).and_then(Value::as_array);
     found.map_or(&[], Vec::as_slice)
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,12 +76,12 @@ async fn shown(
             opened(app, caller, &view).await
         }
         (Place::Home, Answer::Say(message)) => {
-            opened(app, caller, &message.into_modal("Microblot")).await
+            opened(app, caller, &modal(*message)).await
         }
         (Place::Modal { view, on_top }, answer) => {
             let shown = match answer {
                 Answer::Open(view) => *view,
-                Answer::Say(message) => message.into_modal("Microblot"),
+                Answer::Say(message) => modal(*message),
             };
             in_modal(app, caller, view, *on_top, &shown).await
         }
@@ -104,6 +104,10 @@ async fn in_modal(
         }
     }
     app.api.update_view(&token, id, None, view).await.map(|_| ())
+}
+
+fn modal(message: Message) -> View {
+    message.into_modal(screens::Callback::Page.id(), "Microblot")
 }
 
 /// Takes the place of a modal, now: whoever waits for it is not Slack.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Request};
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hmac::{Hmac, KeyInit, Mac};
@@ -192,18 +192,18 @@ where
 {
     type Rejection = Response;
 
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Response> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let gate = Gate::from_ref(state);
-        let headers = request.headers().clone();
+        let (head, body) = request.into_parts();
         let now = (gate.now)().0.div_euclid(1000);
-        let claim = Claim::of(&headers, now).map_err(refuse)?;
-        if !is(&headers, K::CONTENT_TYPE) {
+        let claim = Claim::of(&head.headers, now).map_err(refuse)?;
+        if !is(&head.headers, K::CONTENT_TYPE) {
             return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response());
         }
-        DefaultBodyLimit::max(BODY_BYTES).apply(&mut request);
-        let body = Bytes::from_request(request, state)
+        // Whoever breaks off half-way reads no answer, so that the other cause is the one to tell.
+        let body = to_bytes(body, BODY_BYTES)
             .await
-            .map_err(|too_long| too_long.status().into_response())?;
+            .map_err(|_too_long| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;
         claim.check(&gate.secret, &body).map_err(refuse)?;
         Ok(Self {
             body,

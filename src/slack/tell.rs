@@ -110,7 +110,7 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<bool, StoreError>
             continue;
         }
         if is_known_already(&telling) {
-            app.store.told(&telling, None, None, false).await?;
+            app.store.told(&telling, &telling.state, None, None, false).await?;
             continue;
         }
         if telling.state == "building" && now.since(telling.state_at) < BRIEF {
@@ -123,11 +123,11 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<bool, StoreError>
         match tell(app, &mut telling, now).await {
             Ok((channel, ts)) => {
                 let (channel, ts) = (channel.as_deref(), ts.as_deref());
-                app.store.told(&telling, channel, ts, closed).await?;
+                app.store.told(&telling, &telling.state, channel, ts, closed).await?;
             }
             Err(error) if now.since(telling.asked_at) > GIVEN_UP => {
                 warn!(%error, state = telling.state, "nobody could be told for a day; given up");
-                app.store.told(&telling, None, None, true).await?;
+                app.store.told(&telling, &telling.state, None, None, true).await?;
             }
             Err(error) => {
                 let next = now.plus(pause(&error, telling.failures));
@@ -208,14 +208,16 @@ fn words(app: &App, telling: &Telling) -> Message {
         return screens::digest(&digest, telling.state_at);
     }
     let snapshot = app.snapshot();
-    let name = telling.site_name.clone();
+    let name = &telling.site_name;
     let card = snapshot.as_ref().and_then(|snapshot| {
         let name = name.as_ref()?;
         let of_any = snapshot.sites.values().find_map(|sites| sites.get(name));
         snapshot.site(&telling.workspace, name).or(of_any)
     });
-    let site = name.unwrap_or_else(SiteName::unnamed);
-    let title = card.map_or(site.as_str(), |card| card.spec.title.as_str());
+    let title = card
+        .map(|card| card.spec.title.as_str())
+        .or(name.as_ref().map(SiteName::as_str))
+        .unwrap_or("A site");
     let home = card.map_or("", |card| card.spec.url.as_str());
     let is_there = matches!(telling.action.as_str(), "new" | "edit" | "publish post");
     let address = match (card, &telling.slug) {
@@ -228,7 +230,7 @@ fn words(app: &App, telling: &Telling) -> Message {
             "build" => telling.subject.as_deref(),
             _ => None,
         }),
-        site: &site,
+        site: name.as_ref(),
         site_title: title,
         url: &address,
         state: &telling.state,

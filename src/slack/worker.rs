@@ -129,7 +129,7 @@ async fn handle(app: &App, received: &Received) -> Result<(), Unknown> {
     let Some(channel) = channel.filter(|channel| channel.state != ChannelState::Removed) else {
         return Ok(());
     };
-    let MessageEvent { ts, kind, .. } = message;
+    let MessageEvent { ts, kind, .. } = *message;
     match kind {
         MessageKind::New(message) if message.is_for_the_channel() => {
             mirror::keep(app, &channel, &message).await

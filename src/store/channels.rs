@@ -249,6 +249,29 @@ impl Store {
         Ok(Unfollowed::Done { posts })
     }
 
+    /// Takes it upon this replica to read the history of a channel, whose time has come: until
+    /// `until` nobody else does. `false`: somebody else has taken it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn take_channel(
+        &self,
+        workspace: &str,
+        channel: &str,
+        until: Millis,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.write.begin().await?;
+        let now = tx.now().await?;
+        let taken = tx!(&mut tx, conn => sqlx::query(
+                "UPDATE channel SET next_at = $3 WHERE workspace = $1 AND id = $2 \
+                 AND state <> 'removed' AND next_at <= $4")
+            .bind(workspace).bind(channel).bind(until.0).bind(now.0)
+            .execute(conn).await?.rows_affected());
+        tx.commit_silently().await?;
+        Ok(taken == 1)
+    }
+
     /// Keeps how far the history of a channel was read, and when to look again. `None` leaves the
     /// cursor. One that is no longer mirrored stays so.
     ///

@@ -184,3 +184,23 @@ async fn change(
     tx.commit().await?;
     Ok(Mirrored::Changed(id))
 }
+
+impl super::Reader {
+    /// How many posts there are of messages of a channel.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn count_mirrored(
+        &self,
+        workspace: &str,
+        channel: &str,
+    ) -> Result<u64, StoreError> {
+        let source = format!("slack:{workspace}:{channel}:");
+        let count: i64 = super::db::pool!(&self.pool, pool => sqlx::query_scalar(
+                "SELECT COUNT(*) FROM post WHERE state <> 'deleted' \
+                 AND substr(source, 1, length($1)) = $1")
+            .bind(&source).fetch_one(pool).await?);
+        Ok(count.unsigned_abs())
+    }
+}

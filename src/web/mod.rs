@@ -2,7 +2,7 @@
 
 mod feed;
 mod health;
-pub mod preview;
+mod preview;
 mod sites;
 
 use std::sync::Arc;
@@ -50,6 +50,7 @@ pub fn router(web: Web) -> Router {
         .route("/sites/{name}/feed.atom", get(feed::atom))
         .route("/sites/{name}/{*path}", get(sites::file))
         .route("/sites/{name}/", get(sites::index))
+        .route("/preview/{token}", get(preview::show))
         .with_state(web)
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .layer(TimeoutLayer::with_status_code(

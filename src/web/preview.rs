@@ -1,10 +1,47 @@
 //! The page behind the private link to a draft.
 
+use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::builders::render;
-use crate::model::{Millis, Revision, Slug};
+use super::Web;
+use crate::model::{Millis, Revision, Slug, Spec, token_hash};
+use crate::store::StoreError;
+
+/// Where the private link to a draft leads.
+pub(super) async fn show(State(web): State<Web>, Path(token): Path<String>) -> Response {
+    match found(&web, &token).await {
+        Ok(Some((shown, now))) => page(shown, now).await,
+        Ok(None) => gone(),
+        Err(error) => {
+            tracing::error!(error = %crate::chain(&error), "a preview cannot be shown");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+async fn found(web: &Web, token: &str) -> Result<Option<(Shown, Millis)>, StoreError> {
+    // As `new_token` makes them.
+    if token.len() != 64 || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
+    let now = web.reader.now().await?;
+    let Some(previewed) = web.reader.preview(&token_hash(token), now).await? else {
+        return Ok(None);
+    };
+    let site = web.reader.site(&previewed.site).await?;
+    let spec = site.and_then(|site| serde_json::from_str::<Spec>(&site.spec).ok());
+    Ok(spec.map(|spec| {
+        let shown = Shown {
+            title: spec.title,
+            url: spec.url,
+            slug: previewed.slug,
+            revision: previewed.revision,
+        };
+        (shown, now)
+    }))
+}
 
 /// A post to be shown, and the site that it is to be shown on.
 #[derive(Clone, Debug)]

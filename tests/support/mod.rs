@@ -14,4 +14,6 @@ pub mod hooks;
 pub mod http;
 pub mod ports;
 pub mod postgres;
+pub mod slack;
+pub mod slack_limits;
 pub mod world;

@@ -65,6 +65,13 @@ impl Message {
     }
 }
 
+impl Message {
+    /// The same in a modal without fields, where nothing can be said.
+    pub fn into_modal(self, callback_id: &str, title: &str) -> View {
+        View::modal(callback_id, title, "Close", self.blocks)
+    }
+}
+
 /// A modal or a Home tab.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct View {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::grammar::Which;
 use crate::model::{Digest, PostId, SiteName};
 use crate::slack::blocks::{Button, Choice, View, base};
 
@@ -63,19 +64,6 @@ pub struct ListOf {
     pub which: Which,
     /// The page, counted from 0.
     pub page: u32,
-}
-
-/// Which posts of a site are listed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Which {
-    /// Every one.
-    #[default]
-    All,
-    /// Those that are not published.
-    Drafts,
-    /// Those of the person who asks.
-    Mine,
 }
 
 /// That a channel is not mirrored any more.

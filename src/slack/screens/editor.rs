@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::actions::{Action, Callback, EditorMeta, ListOf, Which};
+use super::actions::{Action, Callback, EditorMeta, ListOf};
 use super::messages::{page, prose};
 use super::split::{LONGEST, Parts, join_body};
+use crate::chat::grammar::Which;
 use crate::model::{Millis, PostId, SiteName};
 use crate::slack::blocks::{
     Block, Choice, DateTime, Message, Mrkdwn, Select, TextInput, View, units,

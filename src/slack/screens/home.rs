@@ -1,6 +1,7 @@
 //! Where everything starts: the main modal and the Home tab.
 
-use super::actions::{Action, ListOf, Which};
+use crate::chat::grammar::Which;
+use super::actions::{Action, ListOf};
 use super::messages::page;
 use super::posts::{PostRow, post};
 use super::sites::{Mood, SiteRowView, TITLE, line};

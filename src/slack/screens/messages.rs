@@ -66,33 +66,37 @@ pub fn misread(message: &str, line: &str) -> Message {
     Message::new(message, blocks)
 }
 
-/// What can be said, under a heading such as `What you can do`.
-pub fn help(heading: &str, lines: &[HelpLine<'_>]) -> Message {
-    let mut blocks = vec![Block::header(heading)];
-    // One section for several lines: a message has 50 blocks, and reads better with fewer.
-    for some in lines.chunks(8) {
-        let mut text = Mrkdwn::new();
-        for line in some {
-            let HelpLine {
-                usage,
-                summary,
-                example,
-            } = line;
-            let usage = format!("/microblot {usage}");
-            text = text.code(usage.trim()).raw("\n").text(summary);
-            if let Some(example) = example {
-                let example = format!("/microblot {example}");
-                text = text.raw("  For example ").code(&example).raw(".");
-            }
-            text = text.raw("\n");
+/// What can be said, in parts with a heading each.
+pub fn help(parts: &[(&str, Vec<HelpLine<'_>>)]) -> Message {
+    let mut blocks = Vec::new();
+    for (heading, lines) in parts {
+        blocks.push(Block::header(heading));
+        // One section for several lines: a message has 50 blocks, and reads better with fewer.
+        for some in lines.chunks(8) {
+            let text = some.iter().fold(Mrkdwn::new(), help_line);
+            blocks.push(Block::section(text));
         }
-        blocks.push(Block::section(text));
     }
     blocks.extend(Block::actions([
         Action::New(None).button("Write a post").primary().into(),
         Action::Home.button("Your blogs").into(),
     ]));
-    Message::new(heading, blocks)
+    Message::new("What you can do", blocks)
+}
+
+fn help_line(text: Mrkdwn, line: &HelpLine<'_>) -> Mrkdwn {
+    let HelpLine {
+        usage,
+        summary,
+        example,
+    } = line;
+    let usage = format!("/microblot {usage}");
+    let mut text = text.code(usage.trim()).raw("\n").text(summary);
+    if let Some(example) = example {
+        let example = format!("/microblot {example}");
+        text = text.raw("  For example ").code(&example).raw(".");
+    }
+    text.raw("\n")
 }
 
 /// The sites that were made in chat, as they would be written in `sites.toml`.

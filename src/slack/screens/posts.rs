@@ -1,8 +1,9 @@
 //! Lists of posts, and the question before one is deleted.
 
-use super::actions::{Action, ListOf, MORE, Which};
+use super::actions::{Action, ListOf, MORE};
 use super::messages::page;
 use super::sites::TITLE;
+use crate::chat::grammar::Which;
 use crate::model::{Millis, PostId, PostState};
 use crate::slack::blocks::{Block, Choice, Element, Message, Mrkdwn, View, cut};
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::actions::{Action, ListOf, Which};
+use super::actions::{Action, ListOf};
 use super::messages::{code, prose};
+use crate::chat::grammar::Which;
 use crate::model::{Attention, BuildState, Decision, Millis, Plan, SiteName, SitePlan, Wait};
 use crate::plan::show;
 use crate::slack::blocks::{Block, Message, Mrkdwn, cut};

@@ -17,8 +17,8 @@ pub struct Told<'a> {
     pub action: &'a str,
     /// What it was about: a post's title.
     pub subject: Option<&'a str>,
-    /// The site.
-    pub site: &'a SiteName,
+    /// The site; `None` only when it is gone.
+    pub site: Option<&'a SiteName>,
     /// What people call it.
     pub site_title: &'a str,
     /// Where it is published.
@@ -43,13 +43,12 @@ pub fn told(told: &Told<'_>) -> Message {
         blocks.push(Block::section(detail));
     }
     let open = || -> Element { Action::Opened.button("Open the site").url(told.url).into() };
-    let name = || told.site.clone();
-    blocks.extend(Block::actions(match next {
-        Next::Nothing => vec![],
-        Next::Look => vec![open()],
-        Next::Repair => vec![
-            Action::Rebuild(name()).button("Rebuild").primary().into(),
-            Action::History(name()).button("History").into(),
+    blocks.extend(Block::actions(match (next, told.site) {
+        (Next::Nothing, _) | (Next::Repair, None) => vec![],
+        (Next::Look, _) => vec![open()],
+        (Next::Repair, Some(site)) => vec![
+            Action::Rebuild(site.clone()).button("Rebuild").primary().into(),
+            Action::History(site.clone()).button("History").into(),
         ],
     }));
     Message::new(&fallback(told), blocks)

@@ -226,10 +226,10 @@ fn short_answers() {
 I don't know `nwe`. Did you mean `new`?
 (Try `/microblot new [SITE]`, or `/microblot help` for everything.)
 "###);
-    insta::assert_snapshot!(seen(&messages::help("What you can do", &[
+    insta::assert_snapshot!(seen(&messages::help(&[("What you can do", vec![
         HelpLine { usage: "new [SITE]", summary: "Write a post.", example: Some("new foo") },
         HelpLine { usage: "", summary: "Your blogs.", example: None },
-    ])), @r###"
+    ])])), @r###"
 # What you can do
 `/microblot new [SITE]`
 Write a post.  For example `/microblot new foo`.
@@ -492,7 +492,7 @@ fn tellings() {
         telling::told(&Told {
             action,
             subject: (action != "rebuild").then_some("Hello"),
-            site: &"foo".parse().unwrap(),
+            site: Some(&"foo".parse().unwrap()),
             site_title: "Foo Team",
             url: "https://foo.example.org/",
             state,
@@ -812,7 +812,7 @@ proptest! {
         let lines: Vec<_> = (0..count).map(|_| HelpLine { usage: &a, summary: &b, example: Some(&a) }).collect();
         for message in [
             messages::note(&a), messages::done(&a), messages::refusal(&a), messages::trouble(&b),
-            messages::misread(&a, &b), messages::help(&a, &lines), messages::export(&a),
+            messages::misread(&a, &b), messages::help(&[(a.as_str(), lines)]), messages::export(&a),
             messages::unfollow_question(&a, &b, total),
             sites::sites(&rows, page, page, Some(&b)),
             sites::plan(&a_plan(count * 10, &a)),
@@ -859,7 +859,7 @@ proptest! {
         json(&editor::too_long(&id(1), &a));
         for (action, state) in [("new", "waiting"), ("delete", "failed"), ("rebuild", "live"), (a.as_str(), b.as_str())] {
             json(&telling::told(&Told {
-                action, subject: Some(&a), site: &site(1), site_title: &b, url: &a, state, detail: Some(&b), at,
+                action, subject: Some(&a), site: Some(&site(1)), site_title: &b, url: &a, state, detail: Some(&b), at,
             }));
         }
         json(&telling::digest(&Digest {

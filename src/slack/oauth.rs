@@ -1,0 +1,98 @@
+//! `GET /slack/install` and `GET /slack/oauth`: the app for one more workspace, with its own blog.
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use super::app::App;
+use super::install::{Callback, InstallError, Installation, Installed, page};
+use crate::model::{Actor, SiteName};
+use crate::store::{self, NewSite, StoreError};
+
+/// Why a workspace has no app now.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the blog of the template cannot be made: {0}")]
+    Template(String),
+    #[error("there is no key to keep its token with")]
+    Key,
+}
+
+/// To Slack, which asks.
+pub(super) async fn begin(State(app): State<App>) -> Response {
+    let Some(installation) = &app.installation else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let begin = installation.begin((app.gate.now)());
+    let headers = [
+        (header::LOCATION, begin.location),
+        (header::SET_COOKIE, begin.cookie),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (StatusCode::FOUND, headers).into_response()
+}
+
+/// Back from Slack.
+pub(super) async fn end(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Query(callback): Query<Callback>,
+) -> Response {
+    let Some(installation) = &app.installation else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let (status, body) = match install(&app, installation, &callback, &headers).await {
+        Ok((installed, blog)) => page(Ok((&installed, blog.as_deref()))),
+        Err(Failure::Install(error)) => {
+            tracing::warn!(%error, "a workspace did not install the app");
+            page(Err(&error))
+        }
+        Err(error) => {
+            tracing::error!(error = %crate::chain(&error), "the app could not be installed");
+            let text = "The app could not be installed. Please try again in a moment.".to_owned();
+            return (StatusCode::INTERNAL_SERVER_ERROR, text).into_response();
+        }
+    };
+    let headers: [(HeaderName, String); 2] = [
+        (header::SET_COOKIE, installation.forget()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (status, headers, Html(body.into_string())).into_response()
+}
+
+/// Answers with the address of the workspace's blog, if it gets one.
+async fn install(
+    app: &App,
+    installation: &Installation,
+    callback: &Callback,
+    headers: &HeaderMap,
+) -> Result<(Installed, Option<String>), Failure> {
+    let now = (app.gate.now)();
+    let installed = installation.exchange(&app.api, callback, headers, now).await?;
+    let template = app
+        .snapshot()
+        .and_then(|snapshot| snapshot.settings.slack.on_install.clone());
+    let site = template
+        .map(|template| template.site(&installed.team, &installed.team_name))
+        .transpose()
+        .map_err(Failure::Template)?;
+    let blog = site.as_ref().map(|(_, spec)| spec.url.clone());
+    let site = site.map(|(name, spec): (SiteName, _)| NewSite { name, spec });
+    let row = store::Installed {
+        id: installed.team.clone(),
+        name: installed.team_name.clone(),
+        bot_user: installed.bot_user.clone(),
+        token: Some(app.tokens.seal(&installed.token).ok_or(Failure::Key)?),
+    };
+    let account = format!("slack:{}:{}", installed.team, installed.installer);
+    let by = Actor::chat(&installed.installer, account);
+    app.store.install_workspace(&row, site.as_ref(), &by).await?;
+    app.tokens.refresh(&app.store).await?;
+    app.wake.notify_one();
+    tracing::info!(workspace = installed.team, "the app was installed");
+    Ok((installed, blog))
+}

@@ -5,7 +5,7 @@ use super::actions::{Action, ListOf};
 use super::messages::page;
 use super::posts::{PostRow, post};
 use super::sites::{Mood, SiteRowView, TITLE, line};
-use crate::slack::blocks::{Block, Message, Mrkdwn, View, cut};
+use crate::slack::blocks::{Block, Mrkdwn, View, cut};
 
 /// Blogs that are shown; the rest is behind a button.
 pub const BLOGS: usize = 12;
@@ -33,11 +33,6 @@ pub struct Home {
 /// The main modal.
 pub fn main_modal(home: &Home) -> View {
     page("Microblot", blogs(home))
-}
-
-/// The same as a message, where no modal can be opened.
-pub fn main_message(home: &Home) -> Message {
-    Message::new("Your blogs", blogs(home))
 }
 
 /// The Home tab: the blogs, drafts, what is building, what needs attention.

@@ -41,12 +41,6 @@ pub fn trouble(text: &str) -> Message {
     Message::new(text, [Block::section(line)])
 }
 
-/// The same in a modal.
-pub fn trouble_view(text: &str) -> View {
-    let line = Mrkdwn::new().raw(":warning: ").then(&prose(text));
-    page("Something is wrong", [Block::section(line)])
-}
-
 /// A modal without fields. A title has room for 24 characters.
 pub(super) fn page(title: &str, blocks: impl IntoIterator<Item = Block>) -> View {
     View::modal(Callback::Page.id(), title, "Close", blocks)

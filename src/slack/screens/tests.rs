@@ -8,6 +8,7 @@ use super::actions::*;
 use super::editor::{EditorForm, Saved, Typed};
 use super::home::{Blog, Home};
 use super::messages::HelpLine;
+use crate::chat::grammar::Which;
 use super::posts::{PostRow, PostsPage};
 use super::sites::{InfoView, Mood, SiteRowView, SiteView};
 use super::split::{LONGEST, Parts, join_body, split_body};
@@ -253,11 +254,6 @@ Stop mirroring <#C012AB3CD> into *Foo Team*? 12 posts came from it.
     insta::assert_snapshot!(seen(&messages::unfollow_question("C012AB3CD", "Foo Team", 0)), @r###"
 Stop mirroring <#C012AB3CD> into *Foo Team*? No post came from it.
 [Stop] [Cancel]
-"###);
-    insta::assert_snapshot!(seen(&messages::trouble_view("The database is busy. Try again.")), @r###"
-title: Something is wrong
-close: Close
-:warning: The database is busy. Try again.
 "###);
 }
 
@@ -819,7 +815,6 @@ proptest! {
         ] {
             json(&message);
         }
-        json(&messages::trouble_view(&a));
         let mut builds = vec![build(BuildState::Failed, &a); count];
         builds.extend(vec![BuildRow { requested_by: Some(b.clone()), fired_at: at, ended_at: Some(at), ..build(BuildState::Claimed, &a) }; count]);
         json(&sites::history(&site(1), &a, &b, &builds, at));
@@ -843,7 +838,6 @@ proptest! {
         let blog = Blog { row: site_row, published: total, drafts: total };
         let home = Home { blogs: vec![blog; count * 3], drafts: vec![a_post; count] };
         json(&home::main_modal(&home));
-        json(&home::main_message(&home));
         json(&home::home_tab(&home));
         if let Ok(parts) = split_body(&b) {
             let mut form = form(&a, parts);

@@ -6,10 +6,10 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::content::{self, PartRow};
-use super::db::{Dialect, Stamp, Tx, each, pool, tx};
+use super::db::{Dialect, Keyed, Stamp, Tx, each, pool, tx};
 use super::error::StoreError;
 use super::estate::{account, parsed};
-use super::tellings::{self, Bound};
+use super::promises::{self, Bound};
 use super::{Reader, Store, new_id};
 use crate::model::{
     Budget, BuildId, BuildState, BuilderKind, Fingerprint, HolderId, Limits, Millis, Outcome,
@@ -111,11 +111,6 @@ struct NewBuild<'a> {
     reason: &'a str,
     request: Option<String>,
     deadline: i64,
-}
-
-#[derive(Serialize)]
-struct Keyed<'a> {
-    id: &'a str,
 }
 
 impl Store {
@@ -222,7 +217,7 @@ impl Store {
             .filter(|request| request.builder.is_hosted())
             .count();
         spend(&mut tx, now, hosted as i64).await?;
-        tellings::unbind(&mut tx, now, replaced.iter().map(String::as_str)).await?;
+        promises::unbind(&mut tx, now, replaced.iter().map(String::as_str)).await?;
         let bound: Vec<Bound<'_>> = taken
             .iter()
             .filter_map(|request| {
@@ -233,7 +228,7 @@ impl Store {
                 })
             })
             .collect();
-        tellings::bind(&mut tx, now, &bound).await?;
+        promises::bind(&mut tx, now, &bound).await?;
         tx.commit().await?;
         Ok(claims)
     }

@@ -9,7 +9,7 @@ use super::db::{each, pool, tx};
 use super::error::StoreError;
 use super::estate::parsed;
 use super::posts::posts_changed;
-use super::tellings::{Promise, promise};
+use super::promises::{Promise, promise};
 use super::{Reader, Store};
 use crate::model::{Actor, Millis, Origin, SiteName};
 

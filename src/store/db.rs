@@ -52,6 +52,17 @@ macro_rules! each {
 
 pub(super) use {each, pool, tx};
 
+/// An id in a JSON array that SQL reads: a plain string would be read with its quotes on PostgreSQL.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub(super) struct Keyed<'a> {
+    pub(super) id: &'a str,
+}
+
+/// Ids as SQL reads them.
+pub(super) fn keyed<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<Keyed<'a>> {
+    ids.into_iter().map(|id| Keyed { id }).collect()
+}
+
 /// Which database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {

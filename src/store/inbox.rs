@@ -1,9 +1,8 @@
 //! Events that came in: stored before they are acknowledged, each once, handled when there is time.
 
-use serde::Serialize;
 use sqlx::types::Json;
 
-use super::db::{each, pool, tx};
+use super::db::{Keyed, each, pool, tx};
 use super::error::StoreError;
 use super::{Reader, Store, without_nul};
 use crate::model::Millis;
@@ -19,11 +18,6 @@ pub struct Received {
     pub body: String,
     /// When it came.
     pub at: Millis,
-}
-
-#[derive(Serialize)]
-struct Keyed<'a> {
-    id: &'a str,
 }
 
 impl Reader {

@@ -14,7 +14,7 @@ use super::audit::{self, Line};
 use super::db::{Dialect, Stamp, Tx, each, tx};
 use super::error::StoreError;
 use super::posts::{posts_changed, storable, when};
-use super::tellings::{Promise, promise};
+use super::promises::{Promise, promise};
 use super::{Store, without_nul};
 use crate::model::{Actor, Millis, Post, PostDraft, PostId, PostState, Revision, SiteName, Slug};
 

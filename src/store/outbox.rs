@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::db::{Tx, each, tx};
+use super::db::{Keyed, Tx, each, tx};
 use super::error::StoreError;
 use super::estate::parsed;
 use super::{Store, new_id};
@@ -56,11 +56,6 @@ impl Row {
             "live" | "accepted" | "failed" | "stalled"
         )
     }
-}
-
-#[derive(Serialize)]
-struct Keyed<'a> {
-    id: &'a str,
 }
 
 impl Store {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sqlx::types::Json;
 
-use super::db::{each, pool, tx};
+use super::db::{Keyed, each, pool, tx};
 use super::error::StoreError;
 use super::{Reader, Store, without_nul};
 use crate::model::Millis;
@@ -48,11 +48,6 @@ impl From<Raw> for PersonRow {
             fetched_at: Millis(raw.fetched_at),
         }
     }
-}
-
-#[derive(Serialize)]
-struct Keyed<'a> {
-    id: &'a str,
 }
 
 impl Reader {

@@ -4,7 +4,7 @@ use sqlx::types::Json;
 use super::Store;
 use super::audit::audit;
 use super::content::{self, PartRow};
-use super::db::{Stamp, Tx, each, tx};
+use super::db::{Keyed, Stamp, Tx, each, tx};
 use super::error::StoreError;
 use super::new_id;
 use crate::config::Settings;
@@ -61,11 +61,6 @@ struct NewSite<'a> {
 struct Renamed<'a> {
     id: &'a str,
     name: &'a SiteName,
-}
-
-#[derive(Serialize)]
-struct Keyed<'a> {
-    id: &'a str,
 }
 
 impl Store {

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use super::builds::{Claim, Recorded, spend};
 use super::db::{Stamp, Tx, each, tx};
 use super::error::StoreError;
-use super::{new_id, tellings};
+use super::{new_id, promises};
 use crate::model::{BuildState, Millis, Outcome};
 
 /// One outcome, as SQL takes it.
@@ -103,7 +103,7 @@ pub(super) async fn record(
     tell(tx, now, &of(|_| true)).await?;
     // Not those that stalled: nothing more is tried until somebody changes something.
     let again = of(|o| matches!(o, Outcome::Retry { .. } | Outcome::Moved { .. }));
-    tellings::unbind(tx, now, again.iter().map(|row| row.id)).await?;
+    promises::unbind(tx, now, again.iter().map(|row| row.id)).await?;
     Ok(rows
         .iter()
         .map(|(_, row)| {

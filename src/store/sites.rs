@@ -6,9 +6,9 @@ use sqlx::types::Json;
 
 use super::audit::{audit, audit_each, unless_done};
 use super::content::{self, PartRow};
-use super::db::{Stamp, Tx, each, tx};
+use super::db::{Keyed, Stamp, Tx, each, tx};
 use super::error::StoreError;
-use super::tellings::{self, Promise, promise};
+use super::promises::{self, Promise, promise};
 use super::{Store, new_id};
 use crate::model::{
     Actor, ContentHash, Fingerprint, Hold, Millis, Rebuild, SiteName, Spec, Wanted,
@@ -30,11 +30,6 @@ pub enum Resumed {
     Resumed,
     /// There was nothing to resume.
     NothingHeld,
-}
-
-#[derive(Serialize)]
-struct Keyed<'a> {
-    id: &'a str,
 }
 
 #[derive(Serialize)]
@@ -332,7 +327,7 @@ impl Store {
             tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(value)
                 .execute(conn).await.map(|_| ())?);
         }
-        tellings::give_up(&mut tx, now, sites().map(|(id, _)| id.as_str())).await?;
+        promises::give_up(&mut tx, now, sites().map(|(id, _)| id.as_str())).await?;
         let names: Vec<&SiteName> = sites().map(|(_, name)| name).collect();
         audit_each(&mut tx, now, &Actor::the_loop(), "forget", &names).await?;
         tx.commit().await

@@ -32,6 +32,8 @@ macro_rules! on_both {
     };
 }
 
+mod channels;
+mod chat;
 mod claims;
 mod clean_up;
 mod content;
@@ -39,8 +41,12 @@ mod estate;
 mod fixture;
 mod full;
 mod listen;
+mod mirror;
 mod open;
 mod posts;
 mod publish;
 mod record;
+mod requests;
 mod sites;
+mod tellings;
+mod workspaces;

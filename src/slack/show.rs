@@ -50,20 +50,32 @@ async fn opened(app: &App, caller: &Caller, view: &impl Serialize) -> Result<(),
 
 /// Shows an answer where the button was.
 pub(super) fn show(app: &App, caller: &Caller, place: Place, answer: Answer) {
+    show_over(app, caller, place, None, answer);
+}
+
+/// The same, after the modal with the button became another: it has to know what was done with it
+/// before something lies on top of it.
+pub(super) fn show_over(
+    app: &App,
+    caller: &Caller,
+    place: Place,
+    below: Option<View>,
+    answer: Answer,
+) {
     let (app, caller) = (app.clone(), caller.clone());
     tokio::spawn(async move {
+        if let (Some(below), Place::Modal { view, .. }) = (&below, &place)
+            && let Err(error) = in_modal(&app, &caller, view, false, below).await
+        {
+            tracing::warn!(%error, "a modal could not be updated in Slack");
+        }
         if let Err(error) = shown(&app, &caller, &place, answer).await {
             tracing::warn!(%error, "an answer could not be shown in Slack");
         }
     });
 }
 
-async fn shown(
-    app: &App,
-    caller: &Caller,
-    place: &Place,
-    answer: Answer,
-) -> Result<(), ApiError> {
+async fn shown(app: &App, caller: &Caller, place: &Place, answer: Answer) -> Result<(), ApiError> {
     match (place, answer) {
         (Place::Message { gives_way }, Answer::Say(message)) => {
             let message = match gives_way {
@@ -75,9 +87,7 @@ async fn shown(
         (Place::Message { .. } | Place::Home, Answer::Open(view)) => {
             opened(app, caller, &view).await
         }
-        (Place::Home, Answer::Say(message)) => {
-            opened(app, caller, &modal(*message)).await
-        }
+        (Place::Home, Answer::Say(message)) => opened(app, caller, &modal(*message)).await,
         (Place::Modal { view, on_top }, answer) => {
             let shown = match answer {
                 Answer::Open(view) => *view,
@@ -103,26 +113,18 @@ async fn in_modal(
             pushed => return pushed.map(|_| ()),
         }
     }
-    app.api.update_view(&token, id, None, view).await.map(|_| ())
+    app.api
+        .update_view(&token, id, None, view)
+        .await
+        .map(|_| ())
 }
 
 fn modal(message: Message) -> View {
     message.into_modal(screens::Callback::Page.id(), "Microblot")
 }
 
-/// Takes the place of a modal, now: whoever waits for it is not Slack.
-pub(super) async fn replace(app: &App, caller: &Caller, id: &str, view: &View) {
-    if let Err(error) = in_modal(app, caller, id, false, view).await {
-        tracing::warn!(%error, "a modal could not be updated in Slack");
-    }
-}
-
 /// To where a command or an action can be answered; else to the person.
-pub(super) async fn respond(
-    app: &App,
-    caller: &Caller,
-    message: &Message,
-) -> Result<(), ApiError> {
+pub(super) async fn respond(app: &App, caller: &Caller, message: &Message) -> Result<(), ApiError> {
     if let Some(url) = &caller.response_url {
         return app.api.respond(url, message).await;
     }

@@ -14,7 +14,7 @@ use super::app::App;
 use super::blocks::Message;
 use super::screens::{self, Told};
 use crate::model::{Decision, Millis, SiteName};
-use crate::store::{Settled, StoreError, Telling};
+use crate::store::{Flood, Settled, StoreError, Telling};
 
 /// Looked at again this often, whatever woke nobody.
 const SLOW: Duration = Duration::from_secs(15);
@@ -110,7 +110,9 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<bool, StoreError>
             continue;
         }
         if is_known_already(&telling) {
-            app.store.told(&telling, &telling.state, None, None, false).await?;
+            app.store
+                .told(&telling, &telling.state, None, None, false)
+                .await?;
             continue;
         }
         if telling.state == "building" && now.since(telling.state_at) < BRIEF {
@@ -123,11 +125,15 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<bool, StoreError>
         match tell(app, &mut telling, now).await {
             Ok((channel, ts)) => {
                 let (channel, ts) = (channel.as_deref(), ts.as_deref());
-                app.store.told(&telling, &telling.state, channel, ts, closed).await?;
+                app.store
+                    .told(&telling, &telling.state, channel, ts, closed)
+                    .await?;
             }
             Err(error) if now.since(telling.asked_at) > GIVEN_UP => {
                 warn!(%error, state = telling.state, "nobody could be told for a day; given up");
-                app.store.told(&telling, &telling.state, None, None, true).await?;
+                app.store
+                    .told(&telling, &telling.state, None, None, true)
+                    .await?;
             }
             Err(error) => {
                 let next = now.plus(pause(&error, telling.failures));
@@ -179,11 +185,18 @@ async fn tell(
         }
     }
     if telling.url_works(now)
-        && let Some(url) = telling.response_url.as_deref().and_then(|url| app.urls.open(url))
+        && let Some(url) = telling
+            .response_url
+            .as_deref()
+            .and_then(|url| app.urls.open(url))
     {
         telling.url_uses += 1;
         let again = telling.url_uses > 1;
-        let message = if again { message.clone().replacing() } else { message.clone() };
+        let message = if again {
+            message.clone().replacing()
+        } else {
+            message.clone()
+        };
         match app.api.respond(&url, &message).await {
             Ok(()) => return Ok((None, None)),
             Err(error @ ApiError::Later { .. }) => return Err(error),
@@ -200,12 +213,11 @@ async fn tell(
 
 fn words(app: &App, telling: &Telling) -> Message {
     if telling.action == "digest" {
-        let digest = telling
+        let flood: Option<Flood> = telling
             .detail
             .as_deref()
-            .and_then(|detail| serde_json::from_str(detail).ok())
-            .unwrap_or_default();
-        return screens::digest(&digest, telling.state_at);
+            .and_then(|detail| serde_json::from_str(detail).ok());
+        return screens::digest(&flood.unwrap_or_default(), telling.state_at);
     }
     let snapshot = app.snapshot();
     let name = &telling.site_name;

@@ -2,9 +2,9 @@
 
 use super::answer::{Answer, Desk, Trouble};
 use super::blocks::{Message, View, ViewReply};
+use super::look;
 use super::run::once;
 use super::screens::{self, EditorForm, EditorMeta, Parts, Saved, Typed};
-use super::look;
 use crate::chat::grammar::SiteArg;
 use crate::chat::policy;
 use crate::engine::snapshot::Card;
@@ -63,29 +63,26 @@ pub(super) fn new_from(at: &Desk<'_>, title: String, body: &str) -> Result<Answe
 
 /// The editor for a post that is there.
 pub(super) async fn edit(at: &Desk<'_>, id: &PostId) -> Result<Answer, Trouble> {
-    let (post, _card) = own(at, id).await?;
+    let (post, card) = own(at, id).await?;
     let Ok(text) = screens::split_body(&post.revision.body) else {
         return Ok(screens::too_long(&post.id, &post.revision.title).into());
     };
-    Ok(screens::editor(&form(at, &post, text, None)).into())
-}
-
-fn form(at: &Desk<'_>, post: &Post, text: Parts, notice: Option<String>) -> EditorForm {
-    EditorForm {
+    Ok(screens::editor(&EditorForm {
         meta: EditorMeta {
             post: Some(post.id.clone()),
             published: matches!(post.state, PostState::Published | PostState::Scheduled),
             seen: Some(post.digest),
-            ..meta(at, at.snapshot.site(&at.caller.team, &post.site))
+            ..meta(at, Some(card))
         },
         sites: Vec::new(),
-        site: Some(post.site.clone()),
-        title: post.revision.title.clone(),
+        site: Some(post.site),
+        title: post.revision.title,
         text,
-        category: post.revision.category.clone(),
+        category: post.revision.category,
         at: post.publish_at,
-        notice,
-    }
+        notice: None,
+    })
+    .into())
 }
 
 /// The editor as it was, with a text above it.
@@ -155,14 +152,21 @@ pub(super) async fn save(
         return Ok(Err(ViewReply::Errors { errors: problems }));
     }
     let Some(name) = &typed.site else {
-        return Err(Trouble::Refused("Choose the blog that it is for.".to_owned()));
+        return Err(Trouble::Refused(
+            "Choose the blog that it is for.".to_owned(),
+        ));
     };
     let card = at.named(name)?;
     let now = at.app.store.now().await?;
     if let Some(id) = &meta.post {
         return change(at, meta, typed, wish, id, now).await;
     }
-    let by = actor(at, meta, format!("editor:{}", meta.request.as_deref().unwrap_or(at.id))).await?;
+    let by = actor(
+        at,
+        meta,
+        format!("editor:{}", meta.request.as_deref().unwrap_or(at.id)),
+    )
+    .await?;
     let draft = PostDraft {
         title: typed.title.clone(),
         body: typed.body(),
@@ -173,7 +177,12 @@ pub(super) async fn save(
             Wish::Publish => typed.at.map_or(Publish::Now, Publish::At),
         },
     };
-    match at.app.store.new_post(&card.id, &card.name, &draft, &by).await {
+    match at
+        .app
+        .store
+        .new_post(&card.id, &card.name, &draft, &by)
+        .await
+    {
         Ok(post) => {
             at.app.wake.notify_one();
             Ok(Ok(post))
@@ -187,7 +196,18 @@ pub(super) async fn save(
             let Some(id) = id else {
                 return Err(Trouble::Refused("This was saved before.".to_owned()));
             };
-            change(at, &EditorMeta { seen: None, ..meta.clone() }, typed, wish, &id, now).await
+            change(
+                at,
+                &EditorMeta {
+                    seen: None,
+                    ..meta.clone()
+                },
+                typed,
+                wish,
+                &id,
+                now,
+            )
+            .await
         }
         Err(error) => Err(error.into()),
     }
@@ -271,12 +291,24 @@ pub(super) fn saved(at: &Desk<'_>, post: &Post) -> View {
     screens::saved(&post.id, &post.revision.title, &post.site, title, &what)
 }
 
-/// The editor again, over what was just saved.
-pub(super) fn again(at: &Desk<'_>, post: &Post, notice: &str) -> View {
-    match screens::split_body(&post.revision.body) {
-        Ok(text) => screens::editor(&form(at, post, text, Some(notice.to_owned()))),
-        Err(_too_long) => saved(at, post),
-    }
+/// The editor again, over what was just saved: with the same fields, so that what is typed
+/// meanwhile stays in its place.
+pub(super) fn again(meta: &EditorMeta, typed: Typed, post: &Post, notice: &str) -> View {
+    screens::editor(&EditorForm {
+        meta: EditorMeta {
+            post: Some(post.id.clone()),
+            site: Some(post.site.clone()),
+            seen: Some(post.digest),
+            ..meta.clone()
+        },
+        sites: Vec::new(),
+        site: Some(post.site.clone()),
+        title: typed.title,
+        text: typed.text,
+        category: typed.category,
+        at: typed.at,
+        notice: Some(notice.to_owned()),
+    })
 }
 
 /// A private link to a post as it stands.
@@ -303,7 +335,9 @@ pub(super) async fn publish(at: &Desk<'_>, id: &PostId) -> Result<Post, Trouble>
         ..PostChange::default()
     };
     if post.revision.body.trim().is_empty() {
-        return Err(Trouble::Refused("There is nothing to publish yet: the post is empty.".to_owned()));
+        return Err(Trouble::Refused(
+            "There is nothing to publish yet: the post is empty.".to_owned(),
+        ));
     }
     once(at.app.store.edit_post(id, &change, &by).await)?;
     at.app.wake.notify_one();
@@ -323,7 +357,9 @@ pub(super) async fn ask_delete_view(at: &Desk<'_>, id: &PostId) -> Result<View, 
 /// Takes a post off its site.
 pub(super) async fn delete(at: &Desk<'_>, id: &PostId) -> Result<Message, Trouble> {
     let gone = |title: &str, site: &str| {
-        screens::done(&format!("“{title}” is deleted. It leaves {site} with its next build."))
+        screens::done(&format!(
+            "“{title}” is deleted. It leaves {site} with its next build."
+        ))
     };
     let (post, card) = match own(at, id).await {
         Ok(found) => found,

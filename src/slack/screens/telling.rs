@@ -1,13 +1,10 @@
 //! What people are told about what they asked for: one message that changes as it goes on.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-
 use super::actions::Action;
 use super::messages::prose;
 use crate::model::{Millis, SiteName};
 use crate::slack::blocks::{Block, Element, Message, Mrkdwn, cut};
+use crate::store::Flood;
 
 /// One telling, as it is to be said.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,7 +44,10 @@ pub fn told(told: &Told<'_>) -> Message {
         (Next::Nothing, _) | (Next::Repair, None) => vec![],
         (Next::Look, _) => vec![open()],
         (Next::Repair, Some(site)) => vec![
-            Action::Rebuild(site.clone()).button("Rebuild").primary().into(),
+            Action::Rebuild(site.clone())
+                .button("Rebuild")
+                .primary()
+                .into(),
             Action::History(site.clone()).button("History").into(),
         ],
     }));
@@ -196,21 +196,10 @@ fn fallback(told: &Told<'_>) -> String {
     }
 }
 
-/// Many results at once (`detail` of a telling with the action `digest`, as JSON).
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
-pub struct Digest {
-    /// How many sites got into each state.
-    #[serde(default)]
-    pub counts: BTreeMap<String, u64>,
-    /// Some of their names.
-    #[serde(default)]
-    pub sites: Vec<String>,
-}
-
 /// One message for many results.
-pub fn digest(digest: &Digest, at: Millis) -> Message {
+pub fn digest(digest: &Flood, at: Millis) -> Message {
     let total: u64 = digest
-        .counts
+        .states
         .values()
         .fold(0, |all, count| all.saturating_add(*count));
     let heading = match total {
@@ -219,7 +208,7 @@ pub fn digest(digest: &Digest, at: Millis) -> Message {
     };
     let order = ["live", "accepted", "failed", "stalled", "lost"];
     let rest = digest
-        .counts
+        .states
         .keys()
         .map(String::as_str)
         .filter(|state| !order.contains(state));
@@ -229,7 +218,7 @@ pub fn digest(digest: &Digest, at: Millis) -> Message {
         .raw(", ")
         .date(at);
     for state in order.into_iter().chain(rest).take(12) {
-        let Some(count) = digest.counts.get(state).filter(|count| **count > 0) else {
+        let Some(count) = digest.states.get(state).filter(|count| **count > 0) else {
             continue;
         };
         text = text.raw(match state {
@@ -255,7 +244,7 @@ pub fn digest(digest: &Digest, at: Millis) -> Message {
                 .enumerate()
                 .fold(Mrkdwn::new(), |text, (at, name)| {
                     let text = if at > 0 { text.raw(", ") } else { text };
-                    text.code(&cut(name, 63))
+                    text.code(name.as_str())
                 });
         let more = total.saturating_sub(shown as u64);
         if more > 0 {

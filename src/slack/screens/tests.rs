@@ -8,12 +8,12 @@ use super::actions::*;
 use super::editor::{EditorForm, Saved, Typed};
 use super::home::{Blog, Home};
 use super::messages::HelpLine;
-use crate::chat::grammar::Which;
 use super::posts::{PostRow, PostsPage};
 use super::sites::{InfoView, Mood, SiteRowView, SiteView};
 use super::split::{LONGEST, Parts, join_body, split_body};
-use super::telling::{Digest, Told};
+use super::telling::Told;
 use super::*;
+use crate::chat::grammar::Which;
 use crate::model::{
     Attention, BuildId, BuildState, Counts, Decision, InputProblem, Inputs, Millis, Origin, Plan,
     PlanId, PostId, PostState, SiteName, SitePlan,
@@ -21,6 +21,7 @@ use crate::model::{
 use crate::slack::blocks::limits::check;
 use crate::slack::blocks::tests::hostile;
 use crate::store::BuildRow;
+use crate::store::Flood;
 
 const AT: Millis = Millis(1_763_700_000_000);
 
@@ -554,8 +555,8 @@ A newer build took its place.
 It is strange.
 [Open the site]
 "###);
-    let digest: Digest = serde_json::from_str(
-        r#"{"counts": {"live": 98, "failed": 2, "odd": 1}, "sites": ["a", "b"]}"#,
+    let digest: Flood = serde_json::from_str(
+        r#"{"states": {"live": 98, "failed": 2, "odd": 1}, "sites": ["a", "b"]}"#,
     )
     .unwrap();
     insta::assert_snapshot!(seen(&telling::digest(&digest, AT)), @r###"
@@ -856,9 +857,9 @@ proptest! {
                 action, subject: Some(&a), site: Some(&site(1)), site_title: &b, url: &a, state, detail: Some(&b), at,
             }));
         }
-        json(&telling::digest(&Digest {
-            counts: [("live".to_owned(), total), (a.clone(), total), (b.clone(), 1)].into(),
-            sites: vec![a.clone(); count],
+        json(&telling::digest(&Flood {
+            states: [("live".to_owned(), total), (a.clone(), total), (b.clone(), 1)].into(),
+            sites: vec![site(1); count],
         }, at));
     }
 }

@@ -157,6 +157,19 @@ impl Slack {
         action_id: &str,
         value: Option<&str>,
     ) -> Reply {
+        self.press_with(server, user, shown, action_id, value, &[])
+    }
+
+    /// The same in a modal in which something was typed before, by `block_id`.
+    pub fn press_with(
+        &self,
+        server: &str,
+        user: &str,
+        shown: &Shown,
+        action_id: &str,
+        value: Option<&str>,
+        typed: &[(&str, &str)],
+    ) -> Reply {
         let found = shown.elements(action_id);
         let fits = |element: &Value| {
             let carries = value.is_none_or(|value| element["value"] == value);
@@ -200,7 +213,7 @@ impl Slack {
             }
             Place::Modal { id } | Place::Home { id } => {
                 payload["container"] = json!({ "type": "view", "view_id": id });
-                payload["view"] = with_state(&shown.json, &[]);
+                payload["view"] = with_state(&shown.json, typed);
             }
         }
         self.deliver(server, interaction(&payload), &shown.team, &channel, key)

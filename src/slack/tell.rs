@@ -18,16 +18,14 @@ use crate::store::{Flood, Settled, StoreError, Telling};
 
 /// Looked at again this often, whatever woke nobody.
 const SLOW: Duration = Duration::from_secs(15);
-/// While something is due in a moment: a build that has just begun, a message that was refused.
-const SOON: Duration = Duration::from_secs(1);
+/// Between two looks at least.
+const SOON: Duration = Duration::from_millis(100);
 /// Messages that are told in one go.
 const AT_ONCE: u32 = 100;
 /// Outbox lines that are looked at in one go.
 const LINES: u32 = 1_000;
 /// More results than this at once, that nobody asked for in chat, are one message.
 const FLOOD: usize = 10;
-/// A build that takes less is told when it is over.
-const BRIEF: Duration = Duration::from_secs(3);
 /// The first pause after a refusal, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
@@ -39,8 +37,7 @@ pub(super) async fn run(app: App, mut stop: watch::Receiver<bool>) {
     let mut health = app.health.clone();
     while !*stop.borrow() {
         let pause = match look(&app).await {
-            Ok(true) => SOON,
-            Ok(false) => SLOW,
+            Ok(next) => next,
             Err(error) => {
                 warn!(error = %crate::chain(&error), "cannot look at what is to be told");
                 SLOW
@@ -54,10 +51,10 @@ pub(super) async fn run(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// One look. Answers whether something is due in a moment.
-async fn look(app: &App) -> Result<bool, StoreError> {
+/// One look. Answers when to look again.
+async fn look(app: &App) -> Result<Duration, StoreError> {
     let Some(snapshot) = app.snapshot() else {
-        return Ok(false);
+        return Ok(SLOW);
     };
     let notify = snapshot.settings.slack.notify.as_deref();
     // The channel belongs to the workspace whose token is in the environment.
@@ -80,7 +77,6 @@ async fn look(app: &App) -> Result<bool, StoreError> {
         .collect();
     app.store.close_unchanged(&settled).await?;
     let due = app.store.due_tellings(AT_ONCE).await?;
-    let mut soon = false;
     let mut conversations: Vec<Vec<Telling>> = Vec::new();
     for telling in due {
         match conversations.last_mut() {
@@ -94,14 +90,15 @@ async fn look(app: &App) -> Result<bool, StoreError> {
         tasks.spawn(async move { in_order(&app, tellings).await });
     }
     while let Some(done) = tasks.join_next().await {
-        soon |= done.unwrap_or(Ok(true))?;
+        done.unwrap_or(Ok(()))?;
     }
-    Ok(soon)
+    let now = app.store.now().await?;
+    let next = app.store.next_telling().await?;
+    Ok(next.map_or(SLOW, |next| next.since(now).clamp(SOON, SLOW)))
 }
 
 /// Tells what one conversation is to hear. What follows something that could not be told waits.
-async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<bool, StoreError> {
-    let mut soon = false;
+async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<(), StoreError> {
     let mut refused = None;
     for mut telling in tellings {
         let now = app.store.now().await?;
@@ -113,12 +110,6 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<bool, StoreError>
             app.store
                 .told(&telling, &telling.state, None, None, false)
                 .await?;
-            continue;
-        }
-        if telling.state == "building" && now.since(telling.state_at) < BRIEF {
-            let next = telling.state_at.plus(BRIEF);
-            app.store.telling_failed(&telling, next).await?;
-            soon = true;
             continue;
         }
         let closed = is_end(&telling.state);
@@ -140,11 +131,10 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<bool, StoreError>
                 debug!(%error, "cannot tell now; later again");
                 app.store.telling_failed(&telling, next).await?;
                 refused = Some(next);
-                soon = true;
             }
         }
     }
-    Ok(soon)
+    Ok(())
 }
 
 /// The answer to the command said so.

@@ -171,7 +171,8 @@ async fn take_over(
     let sql = each!(
         tx.dialect(),
         "UPDATE telling SET state = e.value->>'state', state_at = $2, \
-         detail = e.value->>'detail', closed_at = NULL FROM ",
+         detail = e.value->>'detail', closed_at = NULL, \
+         next_at = CASE WHEN telling.failures = 0 THEN $2 ELSE telling.next_at END FROM ",
         "($1) AS e WHERE telling.build = e.value->>'build'"
     );
     Ok(

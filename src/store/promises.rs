@@ -27,6 +27,9 @@ pub struct Settled {
     pub at: Millis,
 }
 
+/// A build that takes less is told when it is over, and not that it began.
+const BRIEF: Duration = Duration::from_secs(3);
+
 /// A promise to be stored with a change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Promise<'a> {
@@ -105,14 +108,15 @@ pub(super) async fn bind(tx: &mut Tx, now: Millis, builds: &[Bound<'_>]) -> Resu
     let sql = each!(
         tx.dialect(),
         "UPDATE telling SET build = e.value->>'build', state = 'building', state_at = $2, \
-         detail = NULL FROM ",
+         detail = NULL, next_at = CASE WHEN telling.failures = 0 THEN $3 ELSE telling.next_at END FROM ",
         "($1) AS e JOIN site s ON s.id = e.value->>'site' \
          WHERE telling.site = s.id AND telling.closed_at IS NULL AND telling.state = 'waiting' \
          AND telling.build IS NULL AND CASE WHEN telling.posts_version IS NULL THEN s.rebuild IS NULL \
          ELSE s.posts_digest = e.value->>'posts' \
          AND telling.posts_version <= s.posts_digest_version END"
     );
-    tx!(tx, conn => sqlx::query(sql).bind(Json(builds)).bind(now.0).execute(conn).await.map(|_| ())?);
+    tx!(tx, conn => sqlx::query(sql).bind(Json(builds)).bind(now.0).bind(now.plus(BRIEF).0)
+        .execute(conn).await.map(|_| ())?);
     Ok(())
 }
 
@@ -129,7 +133,8 @@ pub(super) async fn unbind<'a>(
     }
     let sql = each!(
         tx.dialect(),
-        "UPDATE telling SET build = NULL, state = 'waiting', state_at = $2, detail = NULL \
+        "UPDATE telling SET build = NULL, state = 'waiting', state_at = $2, detail = NULL, \
+         next_at = CASE WHEN failures = 0 THEN $2 ELSE next_at END \
          WHERE closed_at IS NULL AND state IN ('building', 'unknown') AND build IN (SELECT e.value->>'id' FROM ",
         "($1) AS e)"
     );
@@ -145,7 +150,8 @@ pub(super) async fn give_up<'a>(
 ) -> Result<(), StoreError> {
     let sql = each!(
         tx.dialect(),
-        "UPDATE telling SET state = 'lost', state_at = $2, detail = 'the site was removed' \
+        "UPDATE telling SET state = 'lost', state_at = $2, detail = 'the site was removed', \
+         next_at = CASE WHEN failures = 0 THEN $2 ELSE next_at END \
          WHERE closed_at IS NULL AND state IN ('waiting', 'building', 'unknown') \
          AND site IN (SELECT e.value->>'id' FROM ",
         "($1) AS e)"
@@ -179,7 +185,8 @@ impl Store {
         let now = tx.now().await?;
         let sql = each!(
             tx.dialect(),
-            "UPDATE telling SET state = 'unchanged', state_at = $2 FROM ",
+            "UPDATE telling SET state = 'unchanged', state_at = $2, \
+             next_at = CASE WHEN telling.failures = 0 THEN $2 ELSE telling.next_at END FROM ",
             "($1) AS e JOIN site s ON s.id = e.value->>'site' \
              WHERE telling.site = s.id AND telling.closed_at IS NULL \
              AND telling.state = 'waiting' AND telling.build IS NULL \

@@ -5,10 +5,10 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use std::time::Duration;
 
-use super::Store;
 use super::db::{Dialect, each, keyed, pool, tx};
 use super::error::StoreError;
 use super::estate::parsed;
+use super::{Reader, Store};
 use crate::model::{Millis, SiteName, Slug};
 
 /// How often an address for answers can be used.
@@ -123,6 +123,21 @@ macro_rules! due {
             ") RETURNING id"
         )
     };
+}
+
+impl Reader {
+    /// When something is to be told next, by this replica or another; `None`: nothing waits.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn next_telling(&self) -> Result<Option<Millis>, StoreError> {
+        let next: Option<i64> = pool!(&self.pool, pool => sqlx::query_scalar(
+                "SELECT MIN(CASE WHEN lease_until > next_at THEN lease_until ELSE next_at END) \
+                 FROM telling WHERE closed_at IS NULL AND said IS DISTINCT FROM state")
+            .fetch_one(pool).await?);
+        Ok(next.map(Millis))
+    }
 }
 
 impl Store {

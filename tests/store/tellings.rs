@@ -15,6 +15,7 @@ use crate::fixture::{
 
 on_both!(
     from_a_change_to_its_end,
+    a_build_that_takes_no_time_is_told_when_it_is_over,
     only_what_readers_see_is_promised,
     a_change_that_came_after_the_decision_waits_for_the_next_build,
     a_rebuild_waits_for_the_build_that_answers_it,
@@ -67,10 +68,22 @@ async fn decided(store: &Store, site: &str) -> (SiteRow, Manifest) {
     (row(store, site).await, manifest)
 }
 
-async fn build(store: &Store, site: &str) -> Claim {
+async fn claimed(store: &Store, site: &str) -> Claim {
     let (row, manifest) = decided(store, site).await;
     let mut claims = try_claim(store, &[request(&row, &manifest)]).await;
     claims.remove(0)
+}
+
+/// The same, and it takes a while: long enough for it to be told.
+async fn build(db: &Db, store: &Store, site: &str) -> Claim {
+    let claimed = claimed(store, site).await;
+    long_enough(db).await;
+    claimed
+}
+
+async fn long_enough(db: &Db) {
+    let sql = "UPDATE telling SET next_at = 1 WHERE state = 'building'";
+    db.raw().await.run(sql).await;
 }
 
 async fn route(store: &Store) -> Routed {
@@ -105,6 +118,20 @@ async fn publish(store: &Store, site: &SiteRow, by: &Actor) -> microblot::model:
     post.unwrap()
 }
 
+async fn a_build_that_takes_no_time_is_told_when_it_is_over(db: Db) {
+    let (store, foo) = with_foo(&db).await;
+    publish(&store, &foo, &asking()).await;
+    let claimed = claimed(&store, "foo").await;
+    assert!(due(&store).await.is_empty());
+    let next = store.next_telling().await.unwrap().unwrap();
+    let now = store.now().await.unwrap();
+    assert!(next > now && next.since(now) <= Duration::from_secs(3));
+    record(&store, &claimed, Outcome::Live).await;
+    route(&store).await;
+    assert_eq!(tell(&store).await, ["U1 new live"]);
+    assert_eq!(store.next_telling().await.unwrap(), None);
+}
+
 async fn from_a_change_to_its_end(db: Db) {
     let (store, foo) = with_foo(&db).await;
     let post = publish(&store, &foo, &asking()).await;
@@ -122,7 +149,7 @@ async fn from_a_change_to_its_end(db: Db) {
         .unwrap();
     assert_eq!(tell(&store).await, Vec::<String>::new(), "nothing is new");
 
-    let claimed = build(&store, "foo").await;
+    let claimed = build(&db, &store, "foo").await;
     let building = due(&store).await.remove(0);
     assert_eq!(building.id, waiting.id, "one message for it all");
     assert_eq!(building.state, "building");
@@ -210,6 +237,7 @@ async fn a_change_that_came_after_the_decision_waits_for_the_next_build(db: Db) 
         BTreeMap::from(states.map(|(post, state)| (post.to_owned(), state.to_owned())))
     };
     let (one, two) = (first.id.as_str(), second.id.as_str());
+    long_enough(&db).await;
     let found = due(&store).await;
     for telling in &found {
         store
@@ -223,7 +251,7 @@ async fn a_change_that_came_after_the_decision_waits_for_the_next_build(db: Db) 
     );
     record(&store, &claimed, Outcome::Live).await;
     route(&store).await;
-    build(&store, "foo").await;
+    build(&db, &store, "foo").await;
     assert_eq!(
         states(due(&store).await),
         expected([(one, "live"), (two, "building")])
@@ -285,6 +313,7 @@ async fn a_build_that_was_never_started_is_waited_for_again(db: Db) {
     // Claimed again before anybody has looked at the outbox.
     let second = claim().await;
     assert_eq!(route(&store).await.taken, 0);
+    long_enough(&db).await;
     assert_eq!(
         tell(&store).await,
         ["U1 new building", "U1 rebuild building"]
@@ -309,7 +338,7 @@ async fn a_build_that_was_never_started_is_waited_for_again(db: Db) {
 async fn a_build_whose_place_is_taken(db: Db) {
     let (store, foo) = with_foo(&db).await;
     publish(&store, &foo, &asking()).await;
-    let first = build(&store, "foo").await;
+    let first = build(&db, &store, "foo").await;
     let error = "no answer".to_owned();
     record(&store, &first, Outcome::Unknown { error }).await;
     route(&store).await;
@@ -319,6 +348,7 @@ async fn a_build_whose_place_is_taken(db: Db) {
     let mut due = request(&row, &manifest);
     due.replaces = Some(first.build().clone());
     let second = try_claim(&store, &[due]).await.remove(0);
+    long_enough(&db).await;
     assert_eq!(
         tell(&store).await,
         ["U1 new building"],
@@ -343,7 +373,7 @@ async fn what_made_no_difference_is_said_so(db: Db) {
     let (store, foo) = with_foo(&db).await;
     assert_eq!(store.close_unchanged(&[]).await.unwrap(), 0);
     let post = publish(&store, &foo, &ann()).await;
-    let claimed = build(&store, "foo").await;
+    let claimed = build(&db, &store, "foo").await;
     record(&store, &claimed, Outcome::Live).await;
     store
         .edit_post(&post.id, &PostChange::default(), &asking())
@@ -362,7 +392,7 @@ async fn what_made_no_difference_is_said_so(db: Db) {
     assert_eq!(tell(&store).await, ["U1 edit unchanged"]);
     // It is over: a later build is not its.
     publish(&store, &foo, &ann()).await;
-    build(&store, "foo").await;
+    build(&db, &store, "foo").await;
     assert!(due(&store).await.is_empty());
 }
 
@@ -381,7 +411,7 @@ async fn a_change_that_a_plan_did_not_know_is_not_unchanged(db: Db) {
     early.at = Millis(0);
     assert_eq!(store.close_unchanged(&[early]).await.unwrap(), 0);
     // What is being built is not unchanged either.
-    build(&store, "foo").await;
+    build(&db, &store, "foo").await;
     let mut now = settled(&store, "foo").await;
     now.at = now.at.plus(Duration::from_secs(1));
     assert_eq!(store.close_unchanged(&[now]).await.unwrap(), 0);
@@ -397,7 +427,7 @@ async fn the_end_of_a_site_is_the_end_of_its_promises(db: Db) {
     for site in &sites {
         publish(&store, site, &asking()).await;
     }
-    build(&store, "foo").await;
+    build(&db, &store, "foo").await;
     publish(&store, &sites[1], &asking()).await;
     forget(&store, &sites[1]).await;
     let states: Vec<(String, String)> = due(&store)
@@ -495,7 +525,7 @@ async fn a_flood_is_one_digest(db: Db) {
     publish(&store, &rows[3], &asking()).await;
     let mut claims = Vec::new();
     for site in &sites {
-        claims.push(build(&store, site).await);
+        claims.push(build(&db, &store, site).await);
     }
     let outcomes: Vec<(Claim, Outcome)> = claims
         .into_iter()
@@ -616,7 +646,7 @@ async fn what_failed_holds_up_what_follows(db: Db) {
         .told(&again[0], "waiting", None, None, false)
         .await
         .unwrap();
-    build(&store, "foo").await;
+    build(&db, &store, "foo").await;
     let next = due(&store).await;
     assert_eq!((&next[0].id, next[0].failures), (&first.id, 0), "forgiven");
 }
@@ -652,7 +682,7 @@ async fn a_lease_that_ran_out_is_taken_over(db: Db) {
 async fn a_state_that_changes_while_it_is_told(db: Db) {
     let (store, foo) = with_foo(&db).await;
     promises(&store, &foo, &["U1"]).await;
-    let claimed = build(&store, "foo").await;
+    let claimed = build(&db, &store, "foo").await;
     let building = due(&store).await.remove(0);
     record(&store, &claimed, Outcome::Live).await;
     route(&store).await;
@@ -703,7 +733,7 @@ async fn routers_at_once_route_once(db: Db) {
     }
     let mut outcomes = Vec::new();
     for site in &sites {
-        outcomes.push((build(&store, site).await, Outcome::Live));
+        outcomes.push((build(&db, &store, site).await, Outcome::Live));
     }
     store.record(&outcomes).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();

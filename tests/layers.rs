@@ -38,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model", "config", "plan", "inputs", "store", "builders", "watch", "engine", "web",
-            "http",
+            "http", "chat", "slack",
         ],
     ),
 ];

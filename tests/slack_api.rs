@@ -137,14 +137,6 @@ async fn a_history_is_read_page_by_page_newest_first() {
     let closed = api.history(&token, "C0OTHER", None, None, 15).await;
     assert_eq!(closed, Err(refused("not_in_channel")));
     assert!(api.join(&token, "C0OTHER").await.unwrap().member);
-    assert_eq!(
-        api.channel(&token, "C0OTHER")
-            .await
-            .unwrap()
-            .name
-            .as_deref(),
-        Some("other")
-    );
     let open = api
         .history(&token, "C0OTHER", None, None, 15)
         .await
@@ -166,12 +158,6 @@ async fn people_have_names_pictures_and_ranks() {
     assert_eq!(
         api.user(&token, "U0X").await,
         Err(refused("user_not_found"))
-    );
-    let first = api.users(&token, None, 2).await.unwrap();
-    let second = api.users(&token, first.next.as_deref(), 2).await.unwrap();
-    assert_eq!(
-        (first.items.len(), second.items.len(), second.next),
-        (2, 1, None)
     );
     let identity = api.auth_test(&token).await.unwrap();
     assert_eq!(

@@ -7,34 +7,10 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use microblot::slack::install::{BOT_EVENTS, BOT_SCOPES};
+use microblot::slack::{COMMAND, NEW_POST, PUBLISH_MESSAGE};
 use serde::Deserialize;
 use support::estate::Estate;
-
-/// What the program asks of Slack.
-mod needed {
-    pub const COMMAND: &str = "/microblot";
-    pub const MESSAGE_SHORTCUT: &str = "publish_message";
-    pub const GLOBAL_SHORTCUT: &str = "new_post";
-    pub const BOT_SCOPES: [&str; 10] = [
-        "commands",
-        "chat:write",
-        "chat:write.public",
-        "channels:history",
-        "channels:read",
-        "groups:history",
-        "groups:read",
-        "im:write",
-        "users:read",
-        "team:read",
-    ];
-    pub const BOT_EVENTS: [&str; 5] = [
-        "app_home_opened",
-        "app_uninstalled",
-        "tokens_revoked",
-        "message.channels",
-        "message.groups",
-    ];
-}
 
 /// The parts of a manifest that are used. Any other key is an error, as it is for Slack.
 #[derive(Deserialize)]
@@ -165,23 +141,23 @@ fn it_asks_for_what_the_program_needs() {
         settings,
         ..
     } = manifest();
-    assert_eq!(set(&oauth_config.scopes.bot), set(&needed::BOT_SCOPES));
+    assert_eq!(set(&oauth_config.scopes.bot), set(&BOT_SCOPES));
     let events = settings.event_subscriptions;
-    assert_eq!(set(&events.bot_events), set(&needed::BOT_EVENTS));
+    assert_eq!(set(&events.bot_events), set(&BOT_EVENTS));
     let shortcuts: Vec<_> = features
         .shortcuts
         .iter()
         .map(|shortcut| (shortcut.r#type.as_str(), shortcut.callback_id.as_str()))
         .collect();
     let expected = [
-        ("message", needed::MESSAGE_SHORTCUT),
-        ("global", needed::GLOBAL_SHORTCUT),
+        ("message", PUBLISH_MESSAGE),
+        ("global", NEW_POST),
     ];
     assert_eq!(shortcuts, expected);
     let [command] = features.slash_commands.as_slice() else {
         panic!("there is one command");
     };
-    assert_eq!(command.command, needed::COMMAND);
+    assert_eq!(command.command, COMMAND);
     assert!(command.should_escape, "people and channels come as ids");
     assert!(features.bot_user.always_online);
     assert!(features.app_home.home_tab_enabled);

@@ -225,16 +225,6 @@ impl Api {
         self.read(token, "conversations.history", &query).await
     }
 
-    /// `conversations.info`: what a channel is called, and whether the app is in it.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiError`]; `Refused` with `channel_not_found` for a private channel without the app.
-    pub async fn channel(&self, token: &Secret, channel: &str) -> Result<Channel, ApiError> {
-        self.read(token, "conversations.info", &[("channel", Some(channel))])
-            .await
-    }
-
     /// `conversations.join`: enters a public channel, so that its messages come as events.
     ///
     /// # Errors
@@ -257,22 +247,6 @@ impl Api {
     pub async fn user(&self, token: &Secret, user: &str) -> Result<Person, ApiError> {
         self.read(token, "users.info", &[("user", Some(user))])
             .await
-    }
-
-    /// `users.list`: everybody, in pages of about `limit`.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiError`].
-    pub async fn users(
-        &self,
-        token: &Secret,
-        cursor: Option<&str>,
-        limit: u16,
-    ) -> Result<Page<Person>, ApiError> {
-        let limit = limit.to_string();
-        let query = [("cursor", cursor), ("limit", Some(limit.as_str()))];
-        self.read(token, "users.list", &query).await
     }
 
     /// `auth.test`: whose token this is.

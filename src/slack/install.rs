@@ -24,12 +24,10 @@ pub const BOT_SCOPES: &[&str] = &[
     // Answers and news; in public channels also where nobody invited the app.
     "chat:write",
     "chat:write.public",
-    // Mirrored channels: their messages, their names, and entering public ones.
+    // Mirrored channels: their messages, and entering public ones.
     "channels:history",
     "channels:join",
-    "channels:read",
     "groups:history",
-    "groups:read",
     // Names, pictures, and who administers the workspace.
     "users:read",
 ];

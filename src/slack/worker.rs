@@ -35,9 +35,26 @@ const PEOPLE: u32 = 10;
 
 /// Runs until `stop` turns true.
 pub async fn run(app: App, stop: watch::Receiver<bool>) {
+    tokio::spawn(introduce(app.clone()));
     let telling = tokio::spawn(tell::run(app.clone(), stop.clone()));
     let work = work(app, stop);
     let (_told, ()) = tokio::join!(telling, work);
+}
+
+/// Says for whom this server works: the id of a workspace is what `sites.toml` needs.
+async fn introduce(app: App) {
+    let Some(token) = app.tokens.of("") else {
+        return;
+    };
+    match app.api.auth_test(&token).await {
+        Ok(identity) => info!(
+            workspace = identity.team,
+            user = identity.user,
+            "SLACK_BOT_TOKEN is of the workspace {}", identity.team_name
+        ),
+        Err(ApiError::Later { why, .. }) => debug!(why, "cannot ask whose token this is"),
+        Err(error) => warn!(%error, "SLACK_BOT_TOKEN does not work"),
+    }
 }
 
 async fn work(app: App, mut stop: watch::Receiver<bool>) {

@@ -43,14 +43,8 @@ pub struct Page<T> {
 pub struct Channel {
     /// Its id.
     pub id: String,
-    /// Its name without `#`.
-    pub name: Option<String>,
     /// The app is in it.
     pub member: bool,
-    /// Nobody can write there any more.
-    pub archived: bool,
-    /// Only its members see it.
-    pub private: bool,
 }
 
 /// A person or a bot.
@@ -227,12 +221,6 @@ impl Read for Page<Spoken> {
     }
 }
 
-impl Read for Page<Person> {
-    fn read(answer: &Value) -> Option<Self> {
-        page(answer, "/members")
-    }
-}
-
 impl Read for Posted {
     fn read(answer: &Value) -> Option<Self> {
         Some(Self {
@@ -255,18 +243,14 @@ impl Read for Channel {
     fn read(answer: &Value) -> Option<Self> {
         Some(Self {
             id: text(answer, "/channel/id")?,
-            name: text(answer, "/channel/name"),
             member: flag(answer, "/channel/is_member"),
-            archived: flag(answer, "/channel/is_archived"),
-            private: flag(answer, "/channel/is_private"),
         })
     }
 }
 
 impl Read for Person {
-    /// From `users.info`, or from an item of `users.list`.
     fn read(answer: &Value) -> Option<Self> {
-        let user = answer.get("user").unwrap_or(answer);
+        let user = answer.get("user")?;
         let names = [
             "/profile/display_name",
             "/profile/real_name",

@@ -10,6 +10,19 @@ use super::manifest::{Input, Inputs};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// 64 hexadecimal digits.
+#[derive(Clone, Copy)]
+pub struct Hex([u8; 64]);
+
+impl AsRef<str> for Hex {
+    fn as_ref(&self) -> &str {
+        // Always digits.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// A text that is not 64 lower-case hexadecimal digits, with or without `sha256:` before them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256 digest: {0:?}")]
@@ -48,6 +61,16 @@ impl Digest {
         &self.0
     }
 
+    /// The 64 hexadecimal digits, without an allocation: there are hundreds of thousands of them.
+    pub fn hex(&self) -> Hex {
+        let mut digits = [0; 64];
+        for (byte, pair) in self.0.iter().zip(digits.chunks_exact_mut(2)) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
+        }
+        Hex(digits)
+    }
+
     /// The first `digits` hexadecimal digits, for people.
     pub fn short(&self, digits: usize) -> String {
         let mut text = hex::encode(self.0);
@@ -58,7 +81,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        f.write_str(self.hex().as_ref())
     }
 }
 

@@ -149,10 +149,7 @@ fn it_asks_for_what_the_program_needs() {
         .iter()
         .map(|shortcut| (shortcut.r#type.as_str(), shortcut.callback_id.as_str()))
         .collect();
-    let expected = [
-        ("message", PUBLISH_MESSAGE),
-        ("global", NEW_POST),
-    ];
+    let expected = [("message", PUBLISH_MESSAGE), ("global", NEW_POST)];
     assert_eq!(shortcuts, expected);
     let [command] = features.slash_commands.as_slice() else {
         panic!("there is one command");

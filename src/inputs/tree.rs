@@ -159,7 +159,12 @@ impl FileTree {
         let sound = troubles.is_empty();
         let scan = asked.answer(&files, troubles, report);
         // What was read too soon after it was written is not remembered, and so is read again.
-        if sound && self.cache.as_ref().is_some_and(|cache| cache.len() == files.len()) {
+        if sound
+            && self
+                .cache
+                .as_ref()
+                .is_some_and(|cache| cache.len() == files.len())
+        {
             self.last = Some(Last {
                 asked: sites.clone(),
                 sites: scan.sites.clone(),

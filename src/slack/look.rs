@@ -5,6 +5,7 @@ use super::blocks::{Message, View};
 use super::screens;
 use crate::chat::grammar::{SiteArg, Which};
 use crate::chat::help;
+use crate::chat::policy::{self, Rank};
 use crate::chat::verbs::Verb;
 use crate::config;
 use crate::engine::snapshot::Card;
@@ -50,6 +51,23 @@ pub(super) fn row(at: &Desk<'_>, card: &Card) -> screens::SiteRowView {
             reason: "not looked at yet".to_owned(),
         },
     }
+}
+
+/// What keeps a site from being built soon, for whoever just asked for it.
+pub(super) fn obstacle(at: &Desk<'_>, card: &Card) -> Option<String> {
+    if let Some(hold) = &card.hold {
+        return Some(format!(
+            "{} is paused by {}: it goes out when somebody says `/microblot resume {}`.",
+            card.spec.title, hold.by, card.name
+        ));
+    }
+    let plan = at.snapshot.of(&card.name)?;
+    matches!(plan.decision, Decision::Attention(_)).then(|| {
+        format!(
+            "{} needs attention first: `/microblot status {}` says why.",
+            card.spec.title, card.name
+        )
+    })
 }
 
 pub(super) fn sites(at: &Desk<'_>, page: u32) -> Message {
@@ -176,8 +194,11 @@ pub(super) async fn page(
     let card = of.site.as_ref().map(|name| at.named(name)).transpose()?;
     let account = at.caller.account();
     let own = matches!(of.which, Which::Mine | Which::Drafts);
+    let rank = at.app.rank(at.caller, &at.snapshot.settings.slack).await?;
     let filter = PostFilter {
         site: card.map(|card| card.name.clone()),
+        // Drafts of others are theirs, and an admin's to manage.
+        seen_by: (rank != Rank::Admin).then(|| account.clone()),
         sites: Some(at.all().map(|card| card.name.clone()).collect()),
         drafts: matches!(of.which, Which::Drafts),
         account: own.then(|| account.clone()),
@@ -186,15 +207,13 @@ pub(super) async fn page(
     };
     let posts = at.app.store.posts(&filter, screens::POSTS).await?;
     let total = at.app.store.count_posts(&filter).await?;
-    let rank = at.app.rank(at.caller, &at.snapshot.settings.slack).await?;
     let asker = at.caller.ranked(rank);
     Ok(screens::PostsPage {
         site_title: card.map(|card| card.spec.title.clone()),
         rows: posts
             .into_iter()
             .map(|post| {
-                let may_change =
-                    crate::chat::policy::may_change_post(&asker, post.account.as_deref(), &account);
+                let may_change = policy::may_change_post(&asker, post.account.as_deref(), &account);
                 listed(at, post, may_change.is_ok())
             })
             .collect(),

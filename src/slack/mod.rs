@@ -28,14 +28,23 @@ mod tell;
 pub mod worker;
 mod write;
 
+use std::time::Duration;
+
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
 
 use app::App;
 pub use interaction::{NEW_POST, PUBLISH_MESSAGE};
 
 /// The command that the app answers to.
 pub const COMMAND: &str = "/microblot";
+
+/// Slack itself waits for 3 seconds; a request that takes longer to arrive is no request of Slack's.
+/// Installing the app waits for Slack.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// All routes that Slack calls.
 pub fn router(app: App) -> Router {
@@ -46,4 +55,9 @@ pub fn router(app: App) -> Router {
         .route("/slack/install", get(oauth::begin))
         .route("/slack/oauth", get(oauth::end))
         .with_state(app)
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            PATIENCE,
+        ))
+        .layer(CatchPanicLayer::new())
 }

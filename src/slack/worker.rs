@@ -50,7 +50,8 @@ async fn introduce(app: App) {
         Ok(identity) => info!(
             workspace = identity.team,
             user = identity.user,
-            "SLACK_BOT_TOKEN is of the workspace {}", identity.team_name
+            "SLACK_BOT_TOKEN is of the workspace {}",
+            identity.team_name
         ),
         Err(ApiError::Later { why, .. }) => debug!(why, "cannot ask whose token this is"),
         Err(error) => warn!(%error, "SLACK_BOT_TOKEN does not work"),

@@ -281,12 +281,14 @@ async fn actor(at: &Desk<'_>, meta: &EditorMeta, request: String) -> Result<Acto
 
 /// What is shown after it was saved.
 pub(super) fn saved(at: &Desk<'_>, post: &Post) -> View {
+    let card = at.snapshot.site(&at.caller.team, &post.site);
     let what = match (post.state, post.publish_at) {
         (PostState::Scheduled, Some(time)) => Saved::Scheduled(time),
-        (PostState::Published, _) => Saved::Published,
+        (PostState::Published, _) => Saved::Published {
+            obstacle: card.and_then(|card| look::obstacle(at, card)),
+        },
         _ => Saved::Draft,
     };
-    let card = at.snapshot.site(&at.caller.team, &post.site);
     let title = card.map_or(post.site.as_str(), |card| card.spec.title.as_str());
     screens::saved(&post.id, &post.revision.title, &post.site, title, &what)
 }

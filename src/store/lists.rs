@@ -23,6 +23,8 @@ pub struct PostFilter {
     pub drafts: bool,
     /// Only those that this account wrote, as `slack:TEAM:USER`.
     pub account: Option<String>,
+    /// Only what this account may see: its own posts, and those that are published.
+    pub seen_by: Option<String>,
     /// How many to leave out, for pages.
     pub offset: u32,
 }
@@ -77,6 +79,7 @@ impl Reader {
         let rows: Vec<RawListed> = pool!(&self.pool, pool => {
             let query = sqlx::query_as(sql)
                 .bind(filter.deleted).bind(filter.drafts).bind(&filter.account)
+                .bind(&filter.seen_by)
                 .bind(i64::from(limit)).bind(i64::from(filter.offset));
             match sites {
                 Some(sites) => query.bind(Json(sites)).fetch_all(pool).await?,
@@ -113,7 +116,8 @@ impl Reader {
         };
         let count: i64 = pool!(&self.pool, pool => {
             let query = sqlx::query_scalar(sql)
-                .bind(filter.deleted).bind(filter.drafts).bind(&filter.account);
+                .bind(filter.deleted).bind(filter.drafts).bind(&filter.account)
+                .bind(&filter.seen_by);
             match sites {
                 Some(sites) => query.bind(Json(sites)).fetch_one(pool).await?,
                 None => query.fetch_one(pool).await?,
@@ -151,7 +155,8 @@ macro_rules! listed {
             $sites,
             " JOIN post p ON p.site = s.id WHERE ($1 OR p.state <> 'deleted') \
              AND (NOT $2 OR p.state = 'draft' OR p.state = 'scheduled') \
-             AND ($3 IS NULL OR p.account = $3)",
+             AND ($3 IS NULL OR p.account = $3) \
+             AND ($4 IS NULL OR p.account = $4 OR p.state = 'published')",
             $($after)?
         )
     };
@@ -162,7 +167,7 @@ macro_rules! page {
         listed!(
             "p.id, s.name AS site, p.slug, p.title, p.state, p.publish_at, p.updated_at, p.account",
             $sites,
-            " ORDER BY COALESCE(p.publish_at, p.updated_at) DESC, p.id LIMIT $4 OFFSET $5"
+            " ORDER BY COALESCE(p.publish_at, p.updated_at) DESC, p.id LIMIT $5 OFFSET $6"
         )
     };
 }
@@ -170,15 +175,15 @@ macro_rules! page {
 // Sites that are named lead to their posts by an index. One query that also takes "any site" would
 // read every post of every site for them.
 const LISTED_OF_ALL: &str = page!("site s");
-const LISTED_ON_SQLITE: &str = page!("json_each($6) AS e JOIN site s ON s.name = e.value->>'name'");
+const LISTED_ON_SQLITE: &str = page!("json_each($7) AS e JOIN site s ON s.name = e.value->>'name'");
 const LISTED_ON_POSTGRES: &str =
-    page!("jsonb_array_elements($6) AS e JOIN site s ON s.name = e.value->>'name'");
+    page!("jsonb_array_elements($7) AS e JOIN site s ON s.name = e.value->>'name'");
 const COUNTED_OF_ALL: &str = listed!("COUNT(*)", "site s");
 const COUNTED_ON_SQLITE: &str = listed!(
     "COUNT(*)",
-    "json_each($4) AS e JOIN site s ON s.name = e.value->>'name'"
+    "json_each($5) AS e JOIN site s ON s.name = e.value->>'name'"
 );
 const COUNTED_ON_POSTGRES: &str = listed!(
     "COUNT(*)",
-    "jsonb_array_elements($4) AS e JOIN site s ON s.name = e.value->>'name'"
+    "jsonb_array_elements($5) AS e JOIN site s ON s.name = e.value->>'name'"
 );

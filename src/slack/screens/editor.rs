@@ -276,8 +276,11 @@ pub enum Saved {
     Draft,
     /// It will be published then.
     Scheduled(Millis),
-    /// It goes out now.
-    Published,
+    /// It goes out now, unless something is in the way.
+    Published {
+        /// What, in a sentence.
+        obstacle: Option<String>,
+    },
 }
 
 /// That a post was saved, with what can be done next.
@@ -293,18 +296,25 @@ pub fn saved(post: &PostId, title: &str, site: &SiteName, site_title: &str, what
             .raw(" will be published ")
             .date(*at)
             .raw("."),
-        Saved::Published => Mrkdwn::new()
+        Saved::Published { obstacle: None } => Mrkdwn::new()
             .raw(":white_check_mark: ")
             .bold(title)
             .raw(" is on its way to ")
             .bold(site_title)
             .raw(". You get a message when it is live."),
+        Saved::Published {
+            obstacle: Some(obstacle),
+        } => Mrkdwn::new()
+            .raw(":hourglass_flowing_sand: ")
+            .bold(title)
+            .raw(" is published, and not live yet. ")
+            .then(&prose(obstacle)),
     };
     let mut buttons = vec![
         Action::Edit(post.clone()).button("Edit").into(),
         Action::Preview(post.clone()).button("Preview").into(),
     ];
-    if !matches!(what, Saved::Published) {
+    if !matches!(what, Saved::Published { .. }) {
         let publish = Action::Publish(post.clone()).button("Publish now");
         buttons.push(publish.primary().into());
     }

@@ -421,7 +421,7 @@ close: Close
 :floppy_disk: *Hello* is saved as a draft. Nobody sees it yet.
 [Edit] [Preview] [Publish now] [All posts]
 "###);
-    insta::assert_snapshot!(seen(&editor::saved(&id(1), "Hello", &site(1), "Foo Team", &Saved::Published)), @r###"
+    insta::assert_snapshot!(seen(&editor::saved(&id(1), "Hello", &site(1), "Foo Team", &Saved::Published { obstacle: None })), @r###"
 title: Saved
 close: Close
 :white_check_mark: *Hello* is on its way to *Foo Team*. You get a message when it is live.
@@ -846,7 +846,7 @@ proptest! {
             form.at = Some(at);
             json(&editor::editor(&form));
         }
-        for what in [Saved::Draft, Saved::Scheduled(at), Saved::Published] {
+        for what in [Saved::Draft, Saved::Scheduled(at), Saved::Published { obstacle: None }, Saved::Published { obstacle: Some(a.clone()) }] {
             json(&editor::saved(&id(1), &a, &site(1), &b, &what));
         }
         json(&editor::preview(&a, &b, at));

@@ -66,6 +66,8 @@ fn every_command_has_help_with_examples_that_it_understands() {
                 let output = estate.microblot_with(&words, "text");
                 // 2: the words themselves were not understood.
                 assert_ne!(output.code, 2, "{words:?}: {output:?}");
+                let chat_only = output.stderr.contains("in chat only");
+                assert!(!chat_only, "{words:?}: {output:?}");
                 tried += 1;
             }
         }
@@ -442,6 +444,12 @@ fn errors_go_to_standard_error() {
         ),
         (&["list", "--limit", "0"], 2, "0 is not in 1..=10000"),
         (&["status", "Foo"], 2, "Foo"),
+        (&["rebuild", "foo.example.org"], 2, "not its address"),
+        (&["pause", "https://foo.example.org/"], 2, "not its address"),
+        (&["delete", "no-id"], 2, "ten letters and digits"),
+        (&["history", "foo", "--limit", "1001"], 2, "1..=1000"),
+        (&["resume"], 2, "<SITE>"),
+        (&["list", "foo", "drafts"], 2, "drafts"),
         (&["new", "foo"], 2, "--title"),
         (&["new", "foo", "--title", " "], 2, "a post has a title"),
         (&["new", "foo", "--title", "a\nb"], 2, "a title is one line"),

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::shared::Shared;
 use crate::model::{PostId, SiteName};
 
 /// Decides which static sites need a build, fires exactly those, once, and says why.
@@ -117,54 +118,6 @@ is dead); for Slack SLACK_SIGNING_SECRET, SLACK_BOT_TOKEN and what docs/slack.md
         #[arg(long, value_enum, value_name = "PART")]
         only: Option<Only>,
     },
-    /// Show how every site stands, or one site in detail
-    #[command(after_help = "Example:\n  microblot status www")]
-    Status {
-        /// Only this site, in detail
-        site: Option<SiteName>,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show what was built, why and when
-    #[command(after_help = "Example:\n  microblot history www --limit 50")]
-    History {
-        /// Of which site
-        site: SiteName,
-        /// At most this many builds
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Ask for a build of a site whatever its content
-    #[command(after_help = "Example:\n  microblot rebuild www --clear-cache")]
-    Rebuild {
-        /// Which site
-        site: SiteName,
-        /// Without the builder's cache
-        #[arg(long)]
-        clear_cache: bool,
-    },
-    /// End a pause, or try a stalled or failed site again
-    #[command(after_help = "Example:\n  microblot resume www")]
-    Resume {
-        /// Which site
-        site: SiteName,
-    },
-    /// Let nothing new start for a site
-    #[command(after_help = "Example:\n  microblot pause www --for 2h --because 'launch freeze'")]
-    Pause {
-        /// Which site
-        site: SiteName,
-        /// For how long, as in 30m or 2h [default: until it is resumed]
-        #[arg(long = "for", value_name = "TIME")]
-        duration: Option<String>,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        because: Option<String>,
-    },
     /// Take the current content as built, without building: for sites that are live already
     #[command(
         after_help = "Example:\n  microblot adopt        every site of sites.toml\n  microblot adopt www"
@@ -172,13 +125,6 @@ is dead); for Slack SLACK_SIGNING_SECRET, SLACK_BOT_TOKEN and what docs/slack.md
     Adopt {
         /// Only these sites
         sites: Vec<SiteName>,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the sites that were made in chat as TOML for sites.toml
-    #[command(after_help = "Example:\n  microblot export >> sites.toml")]
-    Export {
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -191,27 +137,9 @@ is dead); for Slack SLACK_SIGNING_SECRET, SLACK_BOT_TOKEN and what docs/slack.md
     /// Change a post
     #[command(after_help = "Example:\n  microblot edit 4k9x2mzq7c --title 'Last frost' --publish")]
     Edit(Edit),
-    /// Take a post off its site; its history is kept
-    #[command(after_help = "Example:\n  microblot delete 4k9x2mzq7c")]
-    Delete {
-        /// Which post
-        id: PostId,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// List posts, the newest first
-    #[command(after_help = "Example:\n  microblot list garden")]
-    List {
-        /// Only of this site
-        site: Option<SiteName>,
-        /// At most this many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        limit: u32,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// What chat knows too.
+    #[command(flatten)]
+    Shared(Shared),
     /// Print the JSON Schema of sites.toml, for editors
     #[command(after_help = "Example:\n  microblot schema > sites.schema.json")]
     Schema,

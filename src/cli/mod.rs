@@ -8,6 +8,7 @@ mod init;
 mod post;
 mod reconcile;
 mod serve;
+mod shared;
 mod site;
 mod slack;
 mod status;
@@ -113,29 +114,10 @@ impl Context {
             Command::Check { json } => check::check(self, json).await.map(done),
             Command::Reconcile(options) => reconcile::reconcile(self, &options).await,
             Command::Serve { only } => serve::serve(self, only).await.map(done),
-            Command::Status { site, json } => status::status(self, site.as_ref(), json).await,
-            Command::History { site, limit, json } => {
-                status::history(self, &site, limit, json).await.map(done)
-            }
-            Command::Rebuild { site, clear_cache } => {
-                site::rebuild(self, &site, clear_cache).await.map(done)
-            }
-            Command::Resume { site } => site::resume(self, &site).await.map(done),
-            Command::Pause {
-                site,
-                duration,
-                because,
-            } => site::pause(self, &site, duration.as_deref(), because)
-                .await
-                .map(done),
+            Command::Shared(shared) => shared.run(self).await,
             Command::Adopt { sites, json } => site::adopt(self, &sites, json).await.map(done),
-            Command::Export { json } => export::export(self, json).await.map(done),
             Command::New(options) => post::new(self, options).await.map(done),
             Command::Edit(options) => post::edit(self, options).await.map(done),
-            Command::Delete { id, json } => post::delete(self, &id, json).await.map(done),
-            Command::List { site, limit, json } => {
-                post::list(self, site, limit, json).await.map(done)
-            }
             Command::Schema => {
                 self.out.json(&config::schema());
                 Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
+use std::time::Duration;
+
 use super::{Context, Failure};
-use crate::config;
 use crate::engine::estate::Estate;
 use crate::engine::tick::look;
 use crate::engine::{explain, publish};
@@ -9,18 +10,9 @@ use crate::store::{PartRow, Resumed};
 pub(super) async fn pause(
     context: &Context,
     name: &SiteName,
-    duration: Option<&str>,
+    duration: Option<Duration>,
     because: Option<String>,
 ) -> Result<(), Failure> {
-    let duration = duration
-        .map(|text| {
-            config::duration_of(text).ok_or_else(|| {
-                Failure::Usage(format!(
-                    "{text:?} is no length of time: write 30m, 2h or 1h30m"
-                ))
-            })
-        })
-        .transpose()?;
     let store = context.store().await?;
     let site = context.site(&store, name).await?;
     let by = context.actor();

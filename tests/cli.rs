@@ -334,7 +334,7 @@ fn status_and_history_tell_what_was_built(mut world: World) {
     insta::allow_duplicates! {
         insta::assert_snapshot!(status, @r"
         = bar  unchanged  as it was built
-        ~ foo  wait       posts changed; waiting TIME for changes to settle
+        ~ foo  wait       posts changed; waiting TIME for changes to settle (built just now)
 
       Plan: 0 to build, 1 waiting, 0 need attention, 0 to forget, 1 unchanged.
       ");

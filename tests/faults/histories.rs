@@ -25,8 +25,9 @@ use crate::support::hooks::{Answer, HookServer};
 use crate::world::{hash_of, somebody};
 
 const SITES: usize = 3;
-/// Short, so that a dead holder's work is not waited for.
-const LEASE: Duration = Duration::from_millis(250);
+/// Short, so that a dead holder's work is not waited for; and longer than the last call of a dead
+/// process is on its way, on a machine that has much else to do.
+const LEASE: Duration = Duration::from_millis(800);
 /// Far more than any history needs to settle.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -330,6 +331,8 @@ impl History {
 
     /// From here on nothing fails any more, and people have looked after what needed them.
     fn settle(&mut self, life: &mut Life) {
+        // People look after what came of the calls, not before.
+        life.land();
         // What is queued was for calls that never came.
         let spent = self.hooks.calls().len();
         self.hooks.forget_answers();

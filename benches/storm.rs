@@ -21,18 +21,13 @@ use axum::extract::{Path as Segments, State};
 use axum::http::StatusCode;
 use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
-use microblot::builders::Builders;
-use microblot::engine::dispatch::Dispatcher;
 use microblot::engine::estate::Estate;
-use microblot::engine::run::{Health, Loop};
-use microblot::engine::workspace::Workspace;
 use microblot::http;
-use microblot::model::{HolderId, PostChange, PostDraft, PostId, Publish, SiteName};
+use microblot::model::{PostChange, PostDraft, PostId, Publish, SiteName};
 use microblot::store::Store;
-use microblot::watch::Watcher;
+use support::engine::Engine;
 use support::storm::{self, Edit, OWN, Op, POSTS, SITES, TEAM, World};
 use support::{estate, table};
-use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// So many times as fast as it happened.
@@ -289,36 +284,12 @@ async fn microblot(
     start: Instant,
     accepted: Shared,
 ) -> HashMap<(usize, String), u64> {
-    let store = writer.store.clone();
-    let (wake, files) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let workspace = Workspace::new(&root.join("sites.toml"), None);
-    let watcher = Watcher::start(workspace.config(), workspace.root(), files.clone());
-    let client = http::client(http::Timeouts::default()).unwrap();
-    let dispatcher = Dispatcher::start(
-        store.clone(),
-        Builders::new(client, root.to_owned(), None),
-        HolderId::new("storm".to_owned()),
-        Duration::from_secs(30),
-        wake.clone(),
-        None,
-    );
-    let (health, _health) = watch::channel(Health::default());
-    let (stop, stopped) = watch::channel(false);
-    let engine = Loop::new(
-        store,
-        workspace,
-        watcher,
-        dispatcher,
-        wake.clone(),
-        files,
-        health,
-    );
-    let engine = tokio::spawn(engine.run(stopped));
+    let engine = Engine::start(root, writer.store.clone());
     let first: Vec<String> = (0..SITES).map(|site| writer.hash(site)).collect();
     for edit in &edits {
         until(start, edit).await;
         writer.apply(edit).await;
-        wake.notify_one();
+        engine.wake.notify_one();
     }
     let ended = Instant::now();
     let settled = || {
@@ -333,8 +304,7 @@ async fn microblot(
     }
     // Whatever it would still do too much counts as well.
     tokio::time::sleep(MAX_WAIT / SPEED).await;
-    stop.send_replace(true);
-    engine.await.unwrap();
+    engine.stop().await;
     writer.contents
 }
 

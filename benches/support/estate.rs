@@ -42,6 +42,27 @@ pub fn sites_toml(head: &str, sites: usize) -> String {
     text
 }
 
+/// The head of a `sites.toml` in which nothing is held back.
+pub const AT_ONCE: &str = "[defaults]\ndebounce = \"0s\"\nmax_wait = \"0s\"\n\
+     [limits]\nbuilds_per_minute = 100000\nbuilds_in_flight = 100000\nbuilds_at_once = \"100%\"\n";
+
+/// Writes a folder with so many sites, whose hooks are at a server: `/0`, `/1` and so on.
+pub fn write_with_hooks(root: &Path, sites: usize, hooks: &str) {
+    std::fs::create_dir(root.join("hooks")).unwrap();
+    let mut text = AT_ONCE.to_owned();
+    for number in 0..sites {
+        let file = root.join("hooks").join(number.to_string());
+        std::fs::write(&file, format!("{hooks}/{number}")).unwrap();
+        let name = name(number);
+        let _infallible = write!(
+            text,
+            "\n[sites.{name}]\ntitle = \"Site {number}\"\nurl = \"https://{name}.example.org\"\n\
+             build.netlify = {{ hook = {{ file = {file:?} }} }}\n"
+        );
+    }
+    std::fs::write(root.join("sites.toml"), text).unwrap();
+}
+
 /// The database beside `sites.toml`.
 pub fn database(root: &Path) -> Address {
     Address::Sqlite(root.join("microblot.db"))

@@ -158,7 +158,7 @@ pub struct Misread {
     pub line: String,
 }
 
-/// Longer lines are no commands.
+/// Lines of more characters are no commands.
 const LONGEST: usize = 4_000;
 /// Quoted back to people at most.
 const QUOTED: usize = 40;
@@ -169,7 +169,7 @@ const QUOTED: usize = 40;
 ///
 /// [`Misread`], for the person who typed it.
 pub fn parse(line: &str) -> Result<Request, Misread> {
-    if line.len() > LONGEST {
+    if line.chars().count() > LONGEST {
         return Err(Misread {
             message: format!(
                 "This is too long for a command: at most {LONGEST} characters. \
@@ -204,7 +204,12 @@ fn verb_of(words: &[Word]) -> Option<(&'static Verb, usize)> {
 }
 
 fn unknown_verb(word: &Word) -> Misread {
-    let typed = bare(&word.text).to_lowercase();
+    // No more than is needed for a likeness, whose cost grows with the length.
+    let typed: String = bare(&word.text)
+        .to_lowercase()
+        .chars()
+        .take(QUOTED)
+        .collect();
     let message = format!("I don't know {}.", quoted(&word.text));
     let near = VERBS
         .iter()
@@ -212,10 +217,13 @@ fn unknown_verb(word: &Word) -> Misread {
         .flat_map(|verb| {
             let names = std::iter::once(&verb.name).chain(verb.aliases);
             let typed = typed.as_str();
-            names.map(move |name| (strsim::damerau_levenshtein(name, typed), verb))
+            names.map(move |name| {
+                let most = name.len().div_ceil(3).min(2);
+                (strsim::damerau_levenshtein(name, typed), most, verb)
+            })
         })
-        .filter(|(distance, verb)| *distance <= verb.name.len().div_ceil(3).min(2))
-        .min_by_key(|(distance, _)| *distance);
+        .filter(|(distance, most, _)| distance <= most)
+        .min_by_key(|(distance, _, _)| *distance);
     if typed == "site" {
         return Misread {
             message: "A site is added or removed.".to_owned(),
@@ -223,7 +231,7 @@ fn unknown_verb(word: &Word) -> Misread {
         };
     }
     match near {
-        Some((_, verb)) => Misread {
+        Some((_, _, verb)) => Misread {
             message: format!("{message} Did you mean `{}`?", verb.name),
             line: verb.usage(),
         },
@@ -265,16 +273,14 @@ impl Given {
 fn sort(verb: &Verb, line: &str, words: &[Word]) -> Result<Given, String> {
     let mut given = Given::default();
     let known = || verb.arguments.iter().filter(|one| one.place.is_chat());
+    // The argument whose value was the last word.
+    let mut valued = None;
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let missing =
             |given: &Given| known().find(|one| one.required && given.get(one.name).is_none());
-        let (name, attached) = match word.text.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-            _ => (word.text.as_str(), None),
-        };
-        let dashed = name.strip_prefix("--").filter(|_| !word.quoted);
-        let lower = dashed.unwrap_or(name).to_lowercase();
+        let dashed = word.text.strip_prefix("--").filter(|_| !word.quoted);
+        let lower = dashed.unwrap_or(&word.text).to_lowercase();
         // `for` and `because` need no dashes once what has to be there is there.
         let by_name = (dashed.is_some() || (!word.quoted && missing(&given).is_none()))
             .then(|| known().find(|one| one.shape.is_named() && one.name == lower))
@@ -282,17 +288,11 @@ fn sort(verb: &Verb, line: &str, words: &[Word]) -> Result<Given, String> {
         if let Some(argument) = by_name {
             let value = match argument.shape {
                 Shape::Flag => String::new(),
-                Shape::Rest(_) => match attached {
-                    Some(value) => value.to_owned(),
-                    None => rest_of(line, &mut words),
-                },
-                _ => match attached {
-                    Some(value) => value.to_owned(),
-                    None => words
-                        .next()
-                        .map(|word| word.text.clone())
-                        .unwrap_or_default(),
-                },
+                Shape::Rest(_) => rest_of(line, &mut words),
+                _ => words
+                    .next()
+                    .map(|word| word.text.clone())
+                    .unwrap_or_default(),
             };
             if value.trim().is_empty() && argument.shape != Shape::Flag {
                 return Err(format!("`{}` needs something behind it.", argument.name));
@@ -300,6 +300,7 @@ fn sort(verb: &Verb, line: &str, words: &[Word]) -> Result<Given, String> {
             if given.get(argument.name).is_some() {
                 return Err(format!("`{}` stands there twice.", argument.name));
             }
+            valued = matches!(argument.shape, Shape::Value(_)).then_some(argument.name);
             given.put(argument.name, value);
             continue;
         }
@@ -307,11 +308,13 @@ fn sort(verb: &Verb, line: &str, words: &[Word]) -> Result<Given, String> {
             return Err(format!("`{}` has no `--{}`.", verb.name, cut(name)));
         }
         let Some(place) = place_of(word, known(), &given) else {
-            return Err(format!(
-                "I don't know what {} is for here.",
-                quoted(&word.text)
-            ));
+            let message = format!("I don't know what {} is for here.", quoted(&word.text));
+            return Err(match valued {
+                Some(name) => format!("{message} Several words need quotes: `{name} \"…\"`."),
+                None => message,
+            });
         };
+        valued = None;
         let value = match place.shape {
             Shape::Words => {
                 let begins = word.begins;
@@ -462,12 +465,13 @@ fn post(text: &str) -> Result<PostId, String> {
 
 /// `<#C024BE91L|general>`, `<#C024BE91L|>`, `<#C024BE91L>` or the bare id.
 fn channel(text: &str) -> Result<ChannelArg, String> {
+    let text = bare(text);
     let inner = text
         .strip_prefix("<#")
         .and_then(|text| text.strip_suffix('>'));
     let (id, name) = match inner {
         Some(inner) => inner.split_once('|').unwrap_or((inner, "")),
-        None => (bare(text), ""),
+        None => (text, ""),
     };
     let is_id = (3..=32).contains(&id.len())
         && id.starts_with(['C', 'G', 'D'])

@@ -90,13 +90,10 @@ pub fn needs_rank(request: &Request, slack: &Slack) -> bool {
 pub fn may(request: &Request, caller: &Caller<'_>, slack: &Slack) -> Result<(), Refusal> {
     match (need(request), &slack.running) {
         (Need::Nothing, _) | (Need::Running, Running::Everyone) => Ok(()),
-        (Need::Running, Running::Channel(channel)) => {
-            if caller.rank == Rank::Admin || caller.channel == Some(channel.as_str()) {
-                Ok(())
-            } else {
-                Err(Refusal::Elsewhere(channel.clone()))
-            }
-        }
+        (Need::Running, Running::Channel(channel)) => match caller.channel {
+            Some(here) if here == channel => Ok(()),
+            _ => admin(caller, Refusal::Elsewhere(channel.clone())),
+        },
         (Need::Running, Running::Admins) | (Need::Admin, _) => admin(caller, Refusal::AdminsOnly),
     }
 }
@@ -122,5 +119,146 @@ fn admin(caller: &Caller<'_>, otherwise: Refusal) -> Result<(), Refusal> {
         Rank::Admin => Ok(()),
         Rank::Unknown => Err(Refusal::WhoAreYou),
         Rank::Member => Err(otherwise),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::grammar::parse;
+
+    const ADMIN: Result<(), Refusal> = Ok(());
+    const MEMBER: Result<(), Refusal> = Err(Refusal::AdminsOnly);
+    const UNKNOWN: Result<(), Refusal> = Err(Refusal::WhoAreYou);
+
+    fn slack(running: Running) -> Slack {
+        Slack {
+            running,
+            ..Slack::default()
+        }
+    }
+
+    fn caller(rank: Rank, channel: Option<&str>) -> Caller<'_> {
+        Caller {
+            user: "U1",
+            rank,
+            channel,
+        }
+    }
+
+    fn decided(
+        line: &str,
+        rank: Rank,
+        channel: Option<&str>,
+        slack: &Slack,
+    ) -> Result<(), Refusal> {
+        may(&parse(line).unwrap(), &caller(rank, channel), slack)
+    }
+
+    #[test]
+    fn everybody_may_look_and_write_everywhere() {
+        let looking = [
+            "",
+            "help",
+            "new",
+            "list",
+            "edit 4k9x2mzq7c",
+            "delete 4k9x2mzq7c",
+            "info",
+            "status",
+            "sites",
+            "plan",
+            "history www",
+            "export",
+        ];
+        let settings = [
+            Running::Everyone,
+            Running::Admins,
+            Running::Channel("C1".to_owned()),
+        ];
+        for running in settings {
+            let slack = slack(running);
+            for line in looking {
+                assert!(!needs_rank(&parse(line).unwrap(), &slack), "{line}");
+                for rank in [Rank::Admin, Rank::Member, Rank::Unknown] {
+                    assert_eq!(decided(line, rank, None, &slack), Ok(()), "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn running_sites_is_for_those_whom_the_file_names() {
+        let elsewhere = || Err(Refusal::Elsewhere("C1".to_owned()));
+        let there = Running::Channel("C1".to_owned());
+        for line in ["rebuild www", "pause www", "resume www"] {
+            for (running, channel, admin, member, unknown) in [
+                (Running::Everyone, None, Ok(()), Ok(()), Ok(())),
+                (Running::Admins, None, ADMIN, MEMBER, UNKNOWN),
+                (Running::Admins, Some("C1"), ADMIN, MEMBER, UNKNOWN),
+                (there.clone(), Some("C1"), Ok(()), Ok(()), Ok(())),
+                // They may be an admin, who may do it from anywhere.
+                (there.clone(), Some("C2"), ADMIN, elsewhere(), UNKNOWN),
+                (there.clone(), None, ADMIN, elsewhere(), UNKNOWN),
+            ] {
+                let slack = slack(running);
+                let is_free = slack.running == Running::Everyone;
+                assert_eq!(
+                    needs_rank(&parse(line).unwrap(), &slack),
+                    !is_free,
+                    "{line}"
+                );
+                let ranks = [
+                    (Rank::Admin, admin),
+                    (Rank::Member, member),
+                    (Rank::Unknown, unknown),
+                ];
+                for (rank, expected) in ranks {
+                    let decided = decided(line, rank, channel, &slack);
+                    assert_eq!(decided, expected, "{line} {rank:?} {channel:?} {slack:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sites_and_channels_are_for_admins_whoever_may_run() {
+        for line in [
+            "site add garden",
+            "site remove garden",
+            "follow <#C024BE91L>",
+            "unfollow <#C024BE91L>",
+        ] {
+            for running in [Running::Everyone, Running::Channel("C1".to_owned())] {
+                let slack = slack(running);
+                assert!(needs_rank(&parse(line).unwrap(), &slack), "{line}");
+                for (rank, expected) in [
+                    (Rank::Admin, ADMIN),
+                    (Rank::Member, MEMBER),
+                    (Rank::Unknown, UNKNOWN),
+                ] {
+                    let decided = decided(line, rank, Some("C1"), &slack);
+                    assert_eq!(decided, expected, "{line} {rank:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_post_is_its_writers_and_the_admins() {
+        let own = "slack:T1:U1";
+        for (rank, written_by, expected) in [
+            (Rank::Member, Some(own), Ok(())),
+            (Rank::Unknown, Some(own), Ok(())),
+            (Rank::Admin, Some("slack:T1:U2"), Ok(())),
+            (Rank::Admin, None, Ok(())),
+            (Rank::Member, Some("slack:T1:U2"), Err(Refusal::NotYours)),
+            (Rank::Member, Some("slack:T2:U1"), Err(Refusal::NotYours)),
+            (Rank::Member, None, Err(Refusal::NotYours)),
+            (Rank::Unknown, None, UNKNOWN),
+        ] {
+            let decided = may_change_post(&caller(rank, None), written_by, own);
+            assert_eq!(decided, expected, "{rank:?} {written_by:?}");
+        }
     }
 }

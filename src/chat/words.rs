@@ -10,7 +10,8 @@ pub(super) struct Word {
 }
 
 /// Splits a line at spaces. Quotes, straight or typographic, hold a text together, and so do the
-/// angle brackets of Slack's mentions. Keyboards make one long dash of two short ones.
+/// angle brackets of Slack's mentions. Keyboards make one long dash of two short ones. `--for=2h` is
+/// `--for 2h`.
 pub(super) fn split(line: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut rest = line.char_indices().peekable();
@@ -28,14 +29,19 @@ pub(super) fn split(line: &str) -> Vec<Word> {
                 text.push(c);
             }
         } else {
-            let mentions = first == '<';
+            let is_option =
+                line[begins..].starts_with(['—', '–']) || line[begins..].starts_with("--");
+            let mut mentions = first == '<' && line[begins..].contains('>');
             text.push(first);
             while let Some((_, c)) = rest.peek().copied() {
-                let inside = mentions && !text.ends_with('>');
-                if c.is_whitespace() && !inside {
+                if c.is_whitespace() && !mentions {
                     break;
                 }
                 rest.next();
+                if c == '=' && is_option {
+                    break;
+                }
+                mentions &= c != '>';
                 text.push(c);
             }
             if let Some(name) = text.strip_prefix(['—', '–']) {

@@ -16,7 +16,7 @@ use crate::engine::tick::{Tick, look, tick};
 use crate::engine::workspace::Gathered;
 use crate::model::{Attention, ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait};
 use crate::plan::{plan, show};
-use crate::store::{Publication, Store, StoreError};
+use crate::store::{Publication, Reader, Store, StoreError};
 
 /// With `--wait`: a trigger that failed this often in a row is not waited for.
 const PATIENCE: u32 = 5;
@@ -27,12 +27,11 @@ const LOST_CLAIMS: u32 = 5;
 const CHANGES: u8 = 2;
 
 pub(super) async fn reconcile(context: &Context, options: &Reconcile) -> Result<ExitCode, Failure> {
-    let workspace = context.workspace();
-    let gathered = workspace.gather().await?;
-    warn_unmatched(context, &gathered);
     if options.plan {
-        return preview(context, options, &gathered).await;
+        return preview(context, options).await;
     }
+    let gathered = context.workspace().gather().await?;
+    warn_unmatched(context, &gathered);
     let store = context.store().await?;
     let run = Run {
         context,
@@ -44,15 +43,15 @@ pub(super) async fn reconcile(context: &Context, options: &Reconcile) -> Result<
 }
 
 /// What would happen. Given nothing that could change anything.
-async fn preview(
-    context: &Context,
-    options: &Reconcile,
-    gathered: &Gathered,
-) -> Result<ExitCode, Failure> {
-    let reader = context.reader().await?;
-    let mut estate = super::estate(reader.as_ref()).await?;
+async fn preview(context: &Context, options: &Reconcile) -> Result<ExitCode, Failure> {
+    // Folder and database know nothing of each other: both are read at the same time.
+    let workspace = context.workspace();
+    let (gathered, stored) = tokio::join!(workspace.gather(), stored(context));
+    let gathered = gathered?;
+    warn_unmatched(context, &gathered);
+    let (reader, mut estate) = stored?;
     estate.keep_files(&gathered.parts);
-    let publication = publish::difference(&estate, gathered, options.force)?;
+    let publication = publish::difference(&estate, &gathered, options.force)?;
     estate
         .foresee(reader.as_ref(), publication.as_ref())
         .await?;
@@ -79,6 +78,13 @@ async fn preview(
 /// Whether there is something to fire or to forget, also if a safety rail refuses it.
 fn has_changes(plan: &Plan) -> bool {
     plan.counts.build + plan.counts.forget > 0 || refused(plan).next().is_some()
+}
+
+/// What is stored, if there is a database yet.
+async fn stored(context: &Context) -> Result<(Option<Reader>, Estate), Failure> {
+    let reader = context.reader().await?;
+    let estate = super::estate(reader.as_ref()).await?;
+    Ok((reader, estate))
 }
 
 fn show(

@@ -60,6 +60,20 @@ impl<T> Said<T> {
 }
 
 impl Gathered<'_> {
+    /// The sites that are listed by others, where nothing else was gathered that has to be
+    /// compared between sites. Globs need not be where no build replaces a folder.
+    pub(super) fn only_listed(self) -> Option<Vec<SiteName>> {
+        let alone =
+            self.outs.0.is_empty() && self.renames.0.is_empty() && self.channels.0.is_empty();
+        alone.then(|| {
+            self.listed
+                .0
+                .into_iter()
+                .map(|saying| saying.value)
+                .collect()
+        })
+    }
+
     /// Reports what is wrong between sites.
     pub(super) fn check(self, root: &Fields<'_, '_>, lines: &Lines<'_>, report: &mut Report) {
         let empty = DeTable::new();

@@ -61,6 +61,10 @@ async fn introduce(app: App) {
 async fn work(app: App, mut stop: watch::Receiver<bool>) {
     let mut declared = None;
     let mut health = app.health.clone();
+    // Whatever was written while nobody listened is to be found.
+    if let Err(error) = app.store.channels_are_due().await {
+        warn!(error = %crate::chain(&error), "mirrored channels are read later");
+    }
     while !*stop.borrow() {
         let pause = match look(&app, &mut declared).await {
             Ok(()) => SLOW,

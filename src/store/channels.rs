@@ -249,6 +249,20 @@ impl Store {
         Ok(Unfollowed::Done { posts })
     }
 
+    /// The histories of all channels are to be read now: something may have been missed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn channels_are_due(&self) -> Result<(), StoreError> {
+        let mut tx = self.write.begin_alone().await?;
+        let now = tx.now().await?;
+        tx!(&mut tx, conn => sqlx::query(
+                "UPDATE channel SET next_at = $1 WHERE state <> 'removed' AND next_at > $1")
+            .bind(now.0).execute(conn).await.map(|_| ())?);
+        tx.commit_silently().await
+    }
+
     /// Takes it upon this replica to read the history of a channel, whose time has come: until
     /// `until` nobody else does. `false`: somebody else has taken it.
     ///

@@ -91,10 +91,9 @@ pub fn may(request: &Request, caller: &Caller<'_>, slack: &Slack) -> Result<(), 
     match (need(request), &slack.running) {
         (Need::Nothing, _) | (Need::Running, Running::Everyone) => Ok(()),
         (Need::Running, Running::Channel(channel)) => {
-            if caller.rank == Rank::Admin || caller.channel == Some(channel.as_str()) {
-                Ok(())
-            } else {
-                Err(Refusal::Elsewhere(channel.clone()))
+            match caller.channel == Some(channel.as_str()) {
+                true => Ok(()),
+                false => admin(caller, Refusal::Elsewhere(channel.clone())),
             }
         }
         (Need::Running, Running::Admins) | (Need::Admin, _) => admin(caller, Refusal::AdminsOnly),

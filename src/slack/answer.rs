@@ -28,15 +28,12 @@ pub(super) enum Trouble {
     /// Whoever asked can do something about it: a text for them.
     #[error("{0}")]
     Refused(String),
+    /// They may not.
+    #[error(transparent)]
+    Denied(#[from] Refusal),
     /// The database failed: they can try again.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal.to_string())
-    }
 }
 
 impl From<Message> for Answer {
@@ -74,6 +71,8 @@ const BUSY: &str = "Microblot is busy right now. Please try again in a moment.";
 pub(super) fn excuse(trouble: &Trouble) -> Message {
     match trouble {
         Trouble::Refused(text) => screens::refusal(text),
+        Trouble::Denied(Refusal::Elsewhere(channel)) => screens::elsewhere(channel),
+        Trouble::Denied(refusal) => screens::refusal(&refusal.to_string()),
         Trouble::Store(error) => {
             tracing::error!(error = %crate::chain(error), "cannot answer in Slack");
             screens::trouble(BUSY)

@@ -299,6 +299,7 @@ async fn submitted(app: &App, submission: &Submission) -> Response {
     let reply = match work.await {
         Ok(Ok(reply)) => reply,
         Ok(Err(Trouble::Refused(text))) => at_the_title(&text),
+        Ok(Err(Trouble::Denied(refusal))) => at_the_title(&refusal.to_string()),
         Ok(Err(trouble)) => {
             let _logged = excuse(&trouble);
             at_the_title(

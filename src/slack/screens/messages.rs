@@ -35,6 +35,18 @@ pub fn refusal(text: &str) -> Message {
     Message::new(text, [Block::section(line)])
 }
 
+/// Why something was not done: there is a channel for it.
+pub fn elsewhere(channel: &str) -> Message {
+    let line = Mrkdwn::new()
+        .raw(":no_entry_sign: That is done in ")
+        .channel(channel)
+        .raw(" only.");
+    Message::new(
+        "That is done in another channel only.",
+        [Block::section(line)],
+    )
+}
+
 /// Something went wrong that is nobody's fault here: try again.
 pub fn trouble(text: &str) -> Message {
     let line = Mrkdwn::new().raw(":warning: ").then(&prose(text));

@@ -16,7 +16,7 @@ pub use actions::{Action, Callback, EditorMeta, ListOf};
 pub use editor::{EditorForm, Saved, TITLE, Typed, editor, preview, preview_view, saved, too_long};
 pub use home::{BLOGS, Blog, Home, home_tab, main_modal};
 pub use messages::{
-    HelpLine, done, export, help, misread, note, refusal, trouble, unfollow_question,
+    HelpLine, done, elsewhere, export, help, misread, note, refusal, trouble, unfollow_question,
 };
 pub use posts::{
     POSTS, PostRow, PostsPage, confirm_delete, confirm_delete_view, posts, posts_view,

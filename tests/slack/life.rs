@@ -1,80 +1,15 @@
-//! Slack from the front door: the life of a post, and everything around it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
+//! The life of a post.
 
-mod support;
-
-use support::estate::Serve;
-use support::http::get;
-use support::slack::{ADA, ADMIN, CHANNEL, SIGNING_SECRET, Slack, TEAM};
-use support::world::{SOON, World, eventually};
+use crate::club::{Club, id_in};
+use crate::on_both;
+use crate::support::http::get;
+use crate::support::slack::{ADA, CHANNEL, TEAM};
+use crate::support::world::{SOON, World, eventually};
 
 on_both![
     the_life_of_a_post_on_a_rendered_site,
     the_life_of_a_post_on_a_site_that_netlify_builds,
 ];
-
-/// A world with a workspace, and a site of it: `garden`, rendered, and `shop`, behind a hook.
-struct Club {
-    world: World,
-    slack: Slack,
-}
-
-impl Club {
-    fn new(mut world: World) -> Self {
-        let slack = Slack::start();
-        world
-            .estate
-            .env("SLACK_SIGNING_SECRET", SIGNING_SECRET)
-            .env("SLACK_BOT_TOKEN", slack.token(TEAM))
-            .env("SLACK_API_URL", slack.api_url());
-        world.head = "[defaults]\ndebounce = \"0s\"\n".to_owned();
-        Self { world, slack }
-    }
-
-    fn rendered(&mut self) {
-        let slack = format!("slack = {{ workspace = \"{TEAM}\" }}");
-        self.world.rendered("garden", &slack);
-    }
-
-    fn hosted(&mut self) {
-        let slack = format!("slack = {{ workspace = \"{TEAM}\" }}");
-        self.world.hosted("shop", &slack);
-    }
-
-    /// Starts a replica, and waits until it knows the sites.
-    fn serve(&self) -> (Serve, String) {
-        let serve = self.world.estate.serve();
-        let url = serve.url();
-        eventually("the sites are known", || {
-            let said = self.say(&url, ADMIN, "sites");
-            (said.contains("garden") || said.contains("shop")).then_some(())
-        });
-        (serve, url)
-    }
-
-    /// Somebody types a command; what they read.
-    fn say(&self, url: &str, user: &str, text: &str) -> String {
-        let reply = self.slack.command(url, TEAM, user, CHANNEL, text);
-        assert_eq!(reply.answer.status, 200, "{:?}", reply.answer);
-        match reply.answer.body.is_empty() {
-            true => String::new(),
-            false => reply.words(),
-        }
-    }
-
-    fn feed(&self, url: &str, site: &str) -> Vec<String> {
-        let feed = get(url, &format!("/sites/{site}/feed.json")).json();
-        let items = feed["items"].as_array().unwrap();
-        items
-            .iter()
-            .map(|item| item["title"].as_str().unwrap().to_owned())
-            .collect()
-    }
-}
 
 fn the_life_of_a_post_on_a_rendered_site(world: World) {
     let mut club = Club::new(world);
@@ -170,11 +105,4 @@ fn the_life_of_a_post_on_a_site_that_netlify_builds(world: World) {
     club.world.hooks.wait_for(3, SOON);
     assert!(club.feed(&url, "shop").is_empty());
     drop(twin);
-}
-
-/// The id of the first post in a list.
-fn id_in(words: &str) -> String {
-    let mut code = words.split('`').skip(1).step_by(2);
-    let id = code.find(|code| code.len() == 10);
-    id.unwrap_or_else(|| panic!("no id in {words}")).to_owned()
 }

@@ -1,0 +1,20 @@
+//! Slack from the front door: the life of a post, and everything around it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad;
+mod club;
+mod commands;
+mod days;
+mod events;
+mod install;
+mod life;
+mod secrets;
+mod trail;

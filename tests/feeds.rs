@@ -101,7 +101,13 @@ fn an_unchanged_feed_is_not_sent_again(mut world: World) {
         assert_eq!(first.status, 200);
         let tag = etag(&first);
         assert!(first.head.contains("cache-control: public, max-age=60"));
-        let again = send(&url, "GET", path, &[("If-None-Match", &format!("\"x\", W/{tag}"))], b"");
+        let again = send(
+            &url,
+            "GET",
+            path,
+            &[("If-None-Match", &format!("\"x\", W/{tag}"))],
+            b"",
+        );
         assert_eq!((again.status, again.body.as_str()), (304, ""));
         assert_eq!(etag(&again), tag);
         assert_eq!(

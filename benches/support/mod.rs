@@ -7,6 +7,7 @@
     reason = "a benchmark that cannot do its work must fail"
 )]
 
+pub mod engine;
 pub mod estate;
 pub mod storm;
 pub mod table;

@@ -267,9 +267,8 @@ fn sort(verb: &Verb, line: &str, words: &[Word]) -> Result<Given, String> {
     let known = || verb.arguments.iter().filter(|one| one.place.is_chat());
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        let missing = |given: &Given| {
-            known().find(|one| one.required && given.get(one.name).is_none())
-        };
+        let missing =
+            |given: &Given| known().find(|one| one.required && given.get(one.name).is_none());
         let (name, attached) = match word.text.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (name, Some(value)),
             _ => (word.text.as_str(), None),
@@ -289,7 +288,10 @@ fn sort(verb: &Verb, line: &str, words: &[Word]) -> Result<Given, String> {
                 },
                 _ => match attached {
                     Some(value) => value.to_owned(),
-                    None => words.next().map(|word| word.text.clone()).unwrap_or_default(),
+                    None => words
+                        .next()
+                        .map(|word| word.text.clone())
+                        .unwrap_or_default(),
                 },
             };
             if value.trim().is_empty() && argument.shape != Shape::Flag {
@@ -305,7 +307,10 @@ fn sort(verb: &Verb, line: &str, words: &[Word]) -> Result<Given, String> {
             return Err(format!("`{}` has no `--{}`.", verb.name, cut(name)));
         }
         let Some(place) = place_of(word, known(), &given) else {
-            return Err(format!("I don't know what {} is for here.", quoted(&word.text)));
+            return Err(format!(
+                "I don't know what {} is for here.",
+                quoted(&word.text)
+            ));
         };
         let value = match place.shape {
             Shape::Words => {
@@ -413,7 +418,9 @@ fn site(text: &str) -> Result<SiteArg, String> {
     if let Ok(name) = lower.parse() {
         return Ok(SiteArg::Name(name));
     }
-    let host = lower.split_once("://").map_or(lower.as_str(), |(_, rest)| rest);
+    let host = lower
+        .split_once("://")
+        .map_or(lower.as_str(), |(_, rest)| rest);
     let is_address = host.contains('.')
         && host.len() <= 300
         && !host.contains(|c: char| c.is_whitespace() || c.is_control());
@@ -464,7 +471,9 @@ fn channel(text: &str) -> Result<ChannelArg, String> {
     };
     let is_id = (3..=32).contains(&id.len())
         && id.starts_with(['C', 'G', 'D'])
-        && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
     match is_id {
         true => Ok(ChannelArg {
             id: id.to_owned(),
@@ -488,7 +497,10 @@ fn which(text: &str) -> Option<Which> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     config::duration_of(bare(text)).ok_or_else(|| {
-        format!("{} is no length of time: write 30m, 2h or 1h30m.", quoted(text))
+        format!(
+            "{} is no length of time: write 30m, 2h or 1h30m.",
+            quoted(text)
+        )
     })
 }
 

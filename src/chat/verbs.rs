@@ -185,7 +185,12 @@ pub static VERBS: &[Verb] = &[
             JSON,
         ],
         aliases: &["posts", "ls"],
-        ..verb("list", Kind::Writing, Place::Both, "List posts, the newest first")
+        ..verb(
+            "list",
+            Kind::Writing,
+            Place::Both,
+            "List posts, the newest first",
+        )
     },
     Verb {
         example: "edit 4k9x2mzq7c",
@@ -334,10 +339,7 @@ pub static VERBS: &[Verb] = &[
     },
     Verb {
         example: "follow #news garden",
-        arguments: &[
-            CHANNEL,
-            argument("site", Shape::Site, "Into which site"),
-        ],
+        arguments: &[CHANNEL, argument("site", Shape::Site, "Into which site")],
         ..verb(
             "follow",
             Kind::Managing,

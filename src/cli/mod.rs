@@ -74,7 +74,11 @@ struct Context {
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Terminal::new(cli.global.color);
-    log(&cli.global, &out, matches!(cli.command, Command::Serve { .. }));
+    log(
+        &cli.global,
+        &out,
+        matches!(cli.command, Command::Serve { .. }),
+    );
     let mut context = Context {
         global: cli.global,
         out,

@@ -9,9 +9,9 @@ use super::args::Only;
 use super::{Context, Failure, slack};
 use crate::engine::observe::observe;
 use crate::engine::run::{Health, Loop};
+use crate::slack::{router as slack_router, worker};
 use crate::store::Store;
 use crate::watch::Watcher;
-use crate::slack::{router as slack_router, worker};
 use crate::web::{self, Web};
 
 /// What is in the air gets this long to end after SIGTERM; hosting platforms kill after 30 s.
@@ -48,7 +48,9 @@ pub(super) async fn serve(context: &Context, only: Option<Only>) -> Result<(), F
         store: store.clone(),
         health: health_seen.clone(),
         wake: wake.clone(),
-        address: own_address.clone().unwrap_or_else(|| format!("http://{local}")),
+        address: own_address
+            .clone()
+            .unwrap_or_else(|| format!("http://{local}")),
     })?;
     let web = Web {
         reader: store.reader().clone(),

@@ -75,15 +75,16 @@ fn installation(key: Option<&Key>, address: &str) -> Result<Option<Installation>
                 .to_owned(),
         ));
     };
-    let authorize =
-        text("SLACK_AUTHORIZE_URL").unwrap_or_else(|| SLACK_AUTHORIZE_URL.to_owned());
+    let authorize = text("SLACK_AUTHORIZE_URL").unwrap_or_else(|| SLACK_AUTHORIZE_URL.to_owned());
     Installation::new(&id, secret, &authorize, address, key)
         .map(Some)
         .map_err(|error| Failure::Usage(error.to_string()))
 }
 
 fn text(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|text| !text.trim().is_empty())
+    std::env::var(name)
+        .ok()
+        .filter(|text| !text.trim().is_empty())
 }
 
 fn secret(name: &str) -> Option<Secret> {

@@ -73,7 +73,11 @@ pub struct Snapshots {
 impl Snapshots {
     /// A snapshot of what was decided about an estate.
     pub fn take(&mut self, estate: &Estate, plan: Plan) -> Snapshot {
-        if self.last.as_ref().is_none_or(|last| last.0 != estate.version) {
+        if self
+            .last
+            .as_ref()
+            .is_none_or(|last| last.0 != estate.version)
+        {
             self.last = None;
         }
         let (_, sites, settings) = self.last.get_or_insert_with(|| {

@@ -60,9 +60,7 @@ pub(super) async fn answer(app: &App, caller: &Caller, request: &Request, id: &s
 }
 
 /// What came of it, or a text about what went wrong, in time.
-pub(super) async fn within(
-    work: impl Future<Output = Result<Answer, Trouble>>,
-) -> Answer {
+pub(super) async fn within(work: impl Future<Output = Result<Answer, Trouble>>) -> Answer {
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(trouble)) => excuse(&trouble).into(),
@@ -120,9 +118,9 @@ async fn answer_it(
         Request::New { site } => write::new(&at, site.as_ref())?.into(),
         Request::Edit { post } => write::edit(&at, post).await?,
         Request::Delete { post } => write::ask_delete(&at, post).await?.into(),
-        Request::Rebuild { site, clear_cache } => {
-            run::rebuild(&at, at.site(site)?, *clear_cache).await?.into()
-        }
+        Request::Rebuild { site, clear_cache } => run::rebuild(&at, at.site(site)?, *clear_cache)
+            .await?
+            .into(),
         Request::Pause {
             site,
             duration,
@@ -219,7 +217,10 @@ impl<'a> Desk<'a> {
         let asked: String = asked.chars().take(80).collect();
         Trouble::Refused(match near {
             Some((_, card)) => {
-                format!("This workspace has no site {asked}. Did you mean `{}`?", card.name)
+                format!(
+                    "This workspace has no site {asked}. Did you mean `{}`?",
+                    card.name
+                )
             }
             None => format!(
                 "This workspace has no site {asked}. `/microblot sites` shows those that it has."

@@ -95,13 +95,19 @@ impl Tokens {
 
     /// The token for a workspace; an empty name stands for the workspace of the environment.
     pub fn of(&self, workspace: &str) -> Option<Secret> {
-        let installed = self.installed.read().unwrap_or_else(PoisonError::into_inner);
+        let installed = self
+            .installed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         installed.get(workspace).or(self.own.as_ref()).cloned()
     }
 
     /// Whether the app was installed there, or has a token of its own for wherever it is.
     pub fn has(&self, workspace: &str) -> bool {
-        let installed = self.installed.read().unwrap_or_else(PoisonError::into_inner);
+        let installed = self
+            .installed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         installed.contains_key(workspace)
     }
 
@@ -128,7 +134,10 @@ impl Tokens {
                 ),
             }
         }
-        *self.installed.write().unwrap_or_else(PoisonError::into_inner) = found;
+        *self
+            .installed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = found;
         Ok(())
     }
 

@@ -31,7 +31,10 @@ pub(super) async fn receive(State(app): State<App>, signed: Signed<Json>) -> Res
             }
         }
         Envelope::RateLimited { team } => {
-            tracing::warn!(workspace = team, "Slack leaves events out; the worker reads what is missing");
+            tracing::warn!(
+                workspace = team,
+                "Slack leaves events out; the worker reads what is missing"
+            );
             app.work.notify_one();
             StatusCode::OK.into_response()
         }
@@ -75,7 +78,11 @@ async fn happened(
 }
 
 async fn gone(app: &App, team: &str) -> Result<(), StoreError> {
-    if app.store.remove_workspace(team, &Actor::chat("Slack", format!("slack:{team}"))).await? {
+    if app
+        .store
+        .remove_workspace(team, &Actor::chat("Slack", format!("slack:{team}")))
+        .await?
+    {
         tracing::info!(workspace = team, "the app was removed from a workspace");
         app.tokens.refresh(&app.store).await?;
         app.wake.notify_one();

@@ -20,7 +20,11 @@ pub(super) async fn follow(
     };
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     let (team, store) = (&at.caller.team, &at.app.store);
-    let followed = once(store.follow(team, &channel.id, &card.id, &card.name, &by).await)?;
+    let followed = once(
+        store
+            .follow(team, &channel.id, &card.id, &card.name, &by)
+            .await,
+    )?;
     at.app.work.notify_one();
     match followed {
         Some(Followed::Elsewhere(other)) => Err(Trouble::Refused(format!(
@@ -57,7 +61,11 @@ pub(super) async fn unfollow(
 ) -> Result<Message, Trouble> {
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     let store = &at.app.store;
-    let done = once(store.unfollow(&at.caller.team, channel, drop_posts, &by).await)?;
+    let done = once(
+        store
+            .unfollow(&at.caller.team, channel, drop_posts, &by)
+            .await,
+    )?;
     at.app.wake.notify_one();
     at.app.work.notify_one();
     match done {
@@ -66,9 +74,9 @@ pub(super) async fn unfollow(
         Some(Unfollowed::Done { posts }) if posts > 0 => Ok(screens::done(
             "That channel is not mirrored any more, and its posts are taken off the site.",
         )),
-        Some(Unfollowed::Done { .. }) | None => Ok(screens::done(
-            "That channel is not mirrored any more.",
-        )),
+        Some(Unfollowed::Done { .. }) | None => {
+            Ok(screens::done("That channel is not mirrored any more."))
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use super::answer::{Answer, Desk, Trouble, answer, excuse, within};
 use super::app::App;
 use super::blocks::{View, ViewReply};
 use super::caller::Caller;
-use super::payload::{Actions, Interaction, MessageShortcut, Sender, Submission, ViewState, ViewValue};
+use super::payload::{
+    Actions, Interaction, MessageShortcut, Sender, Submission, ViewState, ViewValue,
+};
 use super::screens::{self, Action, Callback, EditorMeta, Typed};
 use super::show::{self, Place};
 use super::signature::{Form, Signed};
@@ -67,13 +69,19 @@ async fn pressed(app: &App, actions: &Actions) {
         return;
     };
     let Some(action) = Action::parse(&pressed.action_id, pressed.value.as_deref()) else {
-        tracing::debug!(action = pressed.action_id, "an unknown button of an older message");
+        tracing::debug!(
+            action = pressed.action_id,
+            "an unknown button of an older message"
+        );
         return;
     };
     if action == Action::Opened {
         return;
     }
-    let channel = actions.message.as_ref().map(|message| message.channel.clone());
+    let channel = actions
+        .message
+        .as_ref()
+        .map(|message| message.channel.clone());
     let caller = Caller::of_sender(&actions.by, channel);
     let id = id_of(&actions.by, "action");
     let place = place(&action, actions);
@@ -103,7 +111,10 @@ fn place(action: &Action, actions: &Actions) -> Place {
             ),
         },
         None => Place::Message {
-            gives_way: actions.message.as_ref().is_some_and(|message| message.ephemeral)
+            gives_way: actions
+                .message
+                .as_ref()
+                .is_some_and(|message| message.ephemeral)
                 && matches!(
                     action,
                     Action::List(_)
@@ -197,12 +208,14 @@ async fn carry_out_here(
             false => write::ask_delete(&at, post).await?.into(),
         },
         Action::Delete(post) => write::delete(&at, post).await?.into(),
-        Action::Unfollow(unfollow) => {
-            follow::unfollow(&at, &unfollow.channel, unfollow.drop_posts)
-                .await?
-                .into()
+        Action::Unfollow(unfollow) => follow::unfollow(&at, &unfollow.channel, unfollow.drop_posts)
+            .await?
+            .into(),
+        _ => {
+            return Err(Trouble::Refused(
+                "This button does nothing any more.".to_owned(),
+            ));
         }
-        _ => return Err(Trouble::Refused("This button does nothing any more.".to_owned())),
     })
 }
 
@@ -223,7 +236,9 @@ async fn keep(
     };
     at.is_open()?;
     let Some(meta) = EditorMeta::parse(&view.private_metadata) else {
-        return Err(Trouble::Refused("This editor is of an older version. Copy your text.".to_owned()));
+        return Err(Trouble::Refused(
+            "This editor is of an older version. Copy your text.".to_owned(),
+        ));
     };
     let typed = typed(&meta, view);
     let post = match write::save(&at, &meta, &typed, Wish::Keep).await? {
@@ -266,7 +281,11 @@ async fn submitted(app: &App, submission: &Submission) -> Response {
     let caller = Caller::of_sender(&submission.by, None);
     // A view that is submitted again without a change in between is the same submission.
     let view = &submission.view;
-    let id = format!("view:{}:{}", view.id, view.hash.as_deref().unwrap_or_default());
+    let id = format!(
+        "view:{}:{}",
+        view.id,
+        view.hash.as_deref().unwrap_or_default()
+    );
     let work = tokio::time::timeout(
         std::time::Duration::from_millis(2_500),
         publish(app, &caller, view, &id),
@@ -276,11 +295,13 @@ async fn submitted(app: &App, submission: &Submission) -> Response {
         Ok(Err(Trouble::Refused(text))) => at_the_title(&text),
         Ok(Err(trouble)) => {
             let _logged = excuse(&trouble);
-            at_the_title("Microblot is busy right now. Your text is still here: try again in a moment.")
+            at_the_title(
+                "Microblot is busy right now. Your text is still here: try again in a moment.",
+            )
         }
-        Err(_elapsed) => {
-            at_the_title("Microblot is busy right now. Your text is still here: try again in a moment.")
-        }
+        Err(_elapsed) => at_the_title(
+            "Microblot is busy right now. Your text is still here: try again in a moment.",
+        ),
     };
     Json(reply).into_response()
 }
@@ -307,15 +328,19 @@ async fn publish(
     };
     at.is_open()?;
     let Some(meta) = EditorMeta::parse(&view.private_metadata) else {
-        return Err(Trouble::Refused("This editor is of an older version. Copy your text.".to_owned()));
+        return Err(Trouble::Refused(
+            "This editor is of an older version. Copy your text.".to_owned(),
+        ));
     };
     let typed = typed(&meta, view);
-    Ok(match write::save(&at, &meta, &typed, Wish::Publish).await? {
-        Ok(post) => ViewReply::Update {
-            view: Box::new(write::saved(&at, &post)),
+    Ok(
+        match write::save(&at, &meta, &typed, Wish::Publish).await? {
+            Ok(post) => ViewReply::Update {
+                view: Box::new(write::saved(&at, &post)),
+            },
+            Err(reply) => reply,
         },
-        Err(reply) => reply,
-    })
+    )
 }
 
 /// The editor with what a message says.

@@ -136,7 +136,10 @@ pub(super) async fn info(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Messag
     };
     let all = store.count_posts(&of(false)).await?;
     let unseen = store.posts(&of(true), MANY).await?;
-    let scheduled = unseen.iter().filter(|post| post.state == "scheduled").count() as u64;
+    let scheduled = unseen
+        .iter()
+        .filter(|post| post.state == "scheduled")
+        .count() as u64;
     let drafts = unseen.len() as u64 - scheduled;
     let home = card.spec.url.trim_end_matches('/');
     let place = match card.spec.build {
@@ -152,7 +155,12 @@ pub(super) async fn info(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Messag
         published: all.saturating_sub(unseen.len() as u64),
         drafts,
         scheduled,
-        channels: card.spec.slack.as_ref().map(|slack| slack.channels.clone()).unwrap_or_default(),
+        channels: card
+            .spec
+            .slack
+            .as_ref()
+            .map(|slack| slack.channels.clone())
+            .unwrap_or_default(),
         source: match card.source {
             Some(source) => source.to_string(),
             None => "chat".to_owned(),
@@ -185,11 +193,8 @@ pub(super) async fn page(
         rows: posts
             .into_iter()
             .map(|post| {
-                let may_change = crate::chat::policy::may_change_post(
-                    &asker,
-                    post.account.as_deref(),
-                    &account,
-                );
+                let may_change =
+                    crate::chat::policy::may_change_post(&asker, post.account.as_deref(), &account);
                 listed(at, post, may_change.is_ok())
             })
             .collect(),
@@ -288,6 +293,9 @@ pub(super) async fn overview(at: &Desk<'_>) -> Result<screens::Home, Trouble> {
     let drafts = store.posts(&mine, 6).await?;
     Ok(screens::Home {
         blogs,
-        drafts: drafts.into_iter().map(|post| listed(at, post, true)).collect(),
+        drafts: drafts
+            .into_iter()
+            .map(|post| listed(at, post, true))
+            .collect(),
     })
 }

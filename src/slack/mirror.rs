@@ -58,7 +58,11 @@ pub(super) fn text(message: &Spoken, names: &Names) -> (String, String) {
         if !markdown.is_empty() {
             markdown.push_str("\n\n");
         }
-        markdown.push_str(&format!("[{}](<{}>)", name.trim(), file.url.replace(['<', '>'], "")));
+        markdown.push_str(&format!(
+            "[{}](<{}>)",
+            name.trim(),
+            file.url.replace(['<', '>'], "")
+        ));
     }
     mrkdwn::title_and_body(&markdown)
 }
@@ -76,7 +80,10 @@ pub(super) async fn keep(
     let mut ids = mentioned(&message.text);
     ids.push(user.clone());
     let mut names = known(app, team, &ids).await?;
-    let unknown: Vec<String> = ids.into_iter().filter(|id| !names.contains_key(id)).collect();
+    let unknown: Vec<String> = ids
+        .into_iter()
+        .filter(|id| !names.contains_key(id))
+        .collect();
     if !unknown.is_empty() {
         people::look_up(app, team, &unknown).await?;
         names.extend(known(app, team, &unknown).await?);
@@ -98,7 +105,14 @@ pub(super) async fn keep(
     let version = message.edited.as_deref().unwrap_or(&message.ts);
     let kept = app
         .store
-        .mirror(&source, version, &channel.site, &channel.site_name, &draft, &by)
+        .mirror(
+            &source,
+            version,
+            &channel.site,
+            &channel.site_name,
+            &draft,
+            &by,
+        )
         .await?;
     if matches!(kept, Mirrored::New(_) | Mirrored::Changed(_)) {
         app.wake.notify_one();
@@ -130,7 +144,10 @@ fn source(channel: &ChannelRow, ts: &str) -> String {
 fn said_at(ts: &str) -> Option<Millis> {
     let (seconds, rest) = ts.split_once('.').unwrap_or((ts, ""));
     let seconds: i64 = seconds.parse().ok().filter(|seconds| *seconds > 0)?;
-    let millis: i64 = rest.get(..3).and_then(|part| part.parse().ok()).unwrap_or(0);
+    let millis: i64 = rest
+        .get(..3)
+        .and_then(|part| part.parse().ok())
+        .unwrap_or(0);
     Some(Millis(seconds.checked_mul(1000)?.checked_add(millis)?))
 }
 

@@ -72,7 +72,9 @@ async fn install(
     headers: &HeaderMap,
 ) -> Result<(Installed, Option<String>), Failure> {
     let now = (app.gate.now)();
-    let installed = installation.exchange(&app.api, callback, headers, now).await?;
+    let installed = installation
+        .exchange(&app.api, callback, headers, now)
+        .await?;
     let template = app
         .snapshot()
         .and_then(|snapshot| snapshot.settings.slack.on_install.clone());
@@ -90,7 +92,9 @@ async fn install(
     };
     let account = format!("slack:{}:{}", installed.team, installed.installer);
     let by = Actor::chat(&installed.installer, account);
-    app.store.install_workspace(&row, site.as_ref(), &by).await?;
+    app.store
+        .install_workspace(&row, site.as_ref(), &by)
+        .await?;
     app.tokens.refresh(&app.store).await?;
     app.wake.notify_one();
     tracing::info!(workspace = installed.team, "the app was installed");

@@ -27,7 +27,14 @@ pub(super) async fn look_up(app: &App, team: &str, users: &[String]) -> Result<(
     for user in users {
         let now = app.store.now().await?;
         match app.api.user(&token, user).await {
-            Ok(person) => found.push(row(team, user, person.name, person.picture, person.admin, now)),
+            Ok(person) => found.push(row(
+                team,
+                user,
+                person.name,
+                person.picture,
+                person.admin,
+                now,
+            )),
             Err(ApiError::Refused { .. }) => {
                 found.push(row(team, user, user.clone(), None, false, now));
             }

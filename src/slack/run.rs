@@ -27,7 +27,11 @@ pub(super) async fn rebuild(
 ) -> Result<Message, Trouble> {
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     let store = &at.app.store;
-    once(store.request_rebuild(&card.id, &card.name, clear_cache, &by).await)?;
+    once(
+        store
+            .request_rebuild(&card.id, &card.name, clear_cache, &by)
+            .await,
+    )?;
     at.app.wake.notify_one();
     let held = match &card.hold {
         Some(hold) => format!(
@@ -36,7 +40,10 @@ pub(super) async fn rebuild(
         ),
         None => " You get a message when there is news of it.".to_owned(),
     };
-    Ok(screens::done(&format!("Asked for a build of {}.{held}", card.spec.title)))
+    Ok(screens::done(&format!(
+        "Asked for a build of {}.{held}",
+        card.spec.title
+    )))
 }
 
 pub(super) async fn pause(
@@ -74,9 +81,7 @@ pub(super) async fn resume(at: &Desk<'_>, card: &Card) -> Result<Message, Troubl
             "{} was neither paused nor stalled.",
             card.spec.title
         )),
-        Some(Resumed::Resumed) | None => {
-            screens::done(&format!("{} goes on.", card.spec.title))
-        }
+        Some(Resumed::Resumed) | None => screens::done(&format!("{} goes on.", card.spec.title)),
     })
 }
 

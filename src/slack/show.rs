@@ -58,12 +58,7 @@ pub(super) fn show(app: &App, caller: &Caller, place: Place, answer: Answer) {
     });
 }
 
-async fn shown(
-    app: &App,
-    caller: &Caller,
-    place: &Place,
-    answer: Answer,
-) -> Result<(), ApiError> {
+async fn shown(app: &App, caller: &Caller, place: &Place, answer: Answer) -> Result<(), ApiError> {
     match (place, answer) {
         (Place::Message { gives_way }, Answer::Say(message)) => {
             let message = match gives_way {
@@ -75,9 +70,7 @@ async fn shown(
         (Place::Message { .. } | Place::Home, Answer::Open(view)) => {
             opened(app, caller, &view).await
         }
-        (Place::Home, Answer::Say(message)) => {
-            opened(app, caller, &modal(*message)).await
-        }
+        (Place::Home, Answer::Say(message)) => opened(app, caller, &modal(*message)).await,
         (Place::Modal { view, on_top }, answer) => {
             let shown = match answer {
                 Answer::Open(view) => *view,
@@ -103,7 +96,10 @@ async fn in_modal(
             pushed => return pushed.map(|_| ()),
         }
     }
-    app.api.update_view(&token, id, None, view).await.map(|_| ())
+    app.api
+        .update_view(&token, id, None, view)
+        .await
+        .map(|_| ())
 }
 
 fn modal(message: Message) -> View {
@@ -118,11 +114,7 @@ pub(super) async fn replace(app: &App, caller: &Caller, id: &str, view: &View) {
 }
 
 /// To where a command or an action can be answered; else to the person.
-pub(super) async fn respond(
-    app: &App,
-    caller: &Caller,
-    message: &Message,
-) -> Result<(), ApiError> {
+pub(super) async fn respond(app: &App, caller: &Caller, message: &Message) -> Result<(), ApiError> {
     if let Some(url) = &caller.response_url {
         return app.api.respond(url, message).await;
     }

@@ -110,7 +110,9 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<bool, StoreError>
             continue;
         }
         if is_known_already(&telling) {
-            app.store.told(&telling, &telling.state, None, None, false).await?;
+            app.store
+                .told(&telling, &telling.state, None, None, false)
+                .await?;
             continue;
         }
         if telling.state == "building" && now.since(telling.state_at) < BRIEF {
@@ -123,11 +125,15 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<bool, StoreError>
         match tell(app, &mut telling, now).await {
             Ok((channel, ts)) => {
                 let (channel, ts) = (channel.as_deref(), ts.as_deref());
-                app.store.told(&telling, &telling.state, channel, ts, closed).await?;
+                app.store
+                    .told(&telling, &telling.state, channel, ts, closed)
+                    .await?;
             }
             Err(error) if now.since(telling.asked_at) > GIVEN_UP => {
                 warn!(%error, state = telling.state, "nobody could be told for a day; given up");
-                app.store.told(&telling, &telling.state, None, None, true).await?;
+                app.store
+                    .told(&telling, &telling.state, None, None, true)
+                    .await?;
             }
             Err(error) => {
                 let next = now.plus(pause(&error, telling.failures));
@@ -179,11 +185,18 @@ async fn tell(
         }
     }
     if telling.url_works(now)
-        && let Some(url) = telling.response_url.as_deref().and_then(|url| app.urls.open(url))
+        && let Some(url) = telling
+            .response_url
+            .as_deref()
+            .and_then(|url| app.urls.open(url))
     {
         telling.url_uses += 1;
         let again = telling.url_uses > 1;
-        let message = if again { message.clone().replacing() } else { message.clone() };
+        let message = if again {
+            message.clone().replacing()
+        } else {
+            message.clone()
+        };
         match app.api.respond(&url, &message).await {
             Ok(()) => return Ok((None, None)),
             Err(error @ ApiError::Later { .. }) => return Err(error),

@@ -193,7 +193,11 @@ async fn fill_gaps(app: &App) -> Result<(), Unknown> {
         // Another replica may have been faster.
         if !app
             .store
-            .take_channel(&channel.workspace, &channel.id, now.plus(Duration::from_secs(60)))
+            .take_channel(
+                &channel.workspace,
+                &channel.id,
+                now.plus(Duration::from_secs(60)),
+            )
             .await?
         {
             continue;
@@ -254,7 +258,11 @@ async fn read(app: &App, channel: &ChannelRow) -> Result<(Option<String>, Durati
             return Ok((None, SHUT));
         }
     };
-    for message in found.items.iter().filter(|message| message.is_for_the_channel()) {
+    for message in found
+        .items
+        .iter()
+        .filter(|message| message.is_for_the_channel())
+    {
         mirror::keep(app, channel, message).await?;
     }
     let newest = match &cursor.reading {

@@ -2,9 +2,9 @@
 
 use super::answer::{Answer, Desk, Trouble};
 use super::blocks::{Message, View, ViewReply};
+use super::look;
 use super::run::once;
 use super::screens::{self, EditorForm, EditorMeta, Parts, Saved, Typed};
-use super::look;
 use crate::chat::grammar::SiteArg;
 use crate::chat::policy;
 use crate::engine::snapshot::Card;
@@ -155,14 +155,21 @@ pub(super) async fn save(
         return Ok(Err(ViewReply::Errors { errors: problems }));
     }
     let Some(name) = &typed.site else {
-        return Err(Trouble::Refused("Choose the blog that it is for.".to_owned()));
+        return Err(Trouble::Refused(
+            "Choose the blog that it is for.".to_owned(),
+        ));
     };
     let card = at.named(name)?;
     let now = at.app.store.now().await?;
     if let Some(id) = &meta.post {
         return change(at, meta, typed, wish, id, now).await;
     }
-    let by = actor(at, meta, format!("editor:{}", meta.request.as_deref().unwrap_or(at.id))).await?;
+    let by = actor(
+        at,
+        meta,
+        format!("editor:{}", meta.request.as_deref().unwrap_or(at.id)),
+    )
+    .await?;
     let draft = PostDraft {
         title: typed.title.clone(),
         body: typed.body(),
@@ -173,7 +180,12 @@ pub(super) async fn save(
             Wish::Publish => typed.at.map_or(Publish::Now, Publish::At),
         },
     };
-    match at.app.store.new_post(&card.id, &card.name, &draft, &by).await {
+    match at
+        .app
+        .store
+        .new_post(&card.id, &card.name, &draft, &by)
+        .await
+    {
         Ok(post) => {
             at.app.wake.notify_one();
             Ok(Ok(post))
@@ -187,7 +199,18 @@ pub(super) async fn save(
             let Some(id) = id else {
                 return Err(Trouble::Refused("This was saved before.".to_owned()));
             };
-            change(at, &EditorMeta { seen: None, ..meta.clone() }, typed, wish, &id, now).await
+            change(
+                at,
+                &EditorMeta {
+                    seen: None,
+                    ..meta.clone()
+                },
+                typed,
+                wish,
+                &id,
+                now,
+            )
+            .await
         }
         Err(error) => Err(error.into()),
     }
@@ -303,7 +326,9 @@ pub(super) async fn publish(at: &Desk<'_>, id: &PostId) -> Result<Post, Trouble>
         ..PostChange::default()
     };
     if post.revision.body.trim().is_empty() {
-        return Err(Trouble::Refused("There is nothing to publish yet: the post is empty.".to_owned()));
+        return Err(Trouble::Refused(
+            "There is nothing to publish yet: the post is empty.".to_owned(),
+        ));
     }
     once(at.app.store.edit_post(id, &change, &by).await)?;
     at.app.wake.notify_one();
@@ -323,7 +348,9 @@ pub(super) async fn ask_delete_view(at: &Desk<'_>, id: &PostId) -> Result<View, 
 /// Takes a post off its site.
 pub(super) async fn delete(at: &Desk<'_>, id: &PostId) -> Result<Message, Trouble> {
     let gone = |title: &str, site: &str| {
-        screens::done(&format!("“{title}” is deleted. It leaves {site} with its next build."))
+        screens::done(&format!(
+            "“{title}” is deleted. It leaves {site} with its next build."
+        ))
     };
     let (post, card) = match own(at, id).await {
         Ok(found) => found,

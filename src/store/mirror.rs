@@ -191,11 +191,7 @@ impl super::Reader {
     /// # Errors
     ///
     /// [`StoreError`] when the database cannot be reached.
-    pub async fn count_mirrored(
-        &self,
-        workspace: &str,
-        channel: &str,
-    ) -> Result<u64, StoreError> {
+    pub async fn count_mirrored(&self, workspace: &str, channel: &str) -> Result<u64, StoreError> {
         let source = format!("slack:{workspace}:{channel}:");
         let count: i64 = super::db::pool!(&self.pool, pool => sqlx::query_scalar(
                 "SELECT COUNT(*) FROM post WHERE state <> 'deleted' \

@@ -4,8 +4,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::builders::render;
 use super::Web;
+use crate::builders::render;
 use crate::model::{Millis, Revision, Slug, Spec, token_hash};
 use crate::store::StoreError;
 

@@ -1,10 +1,10 @@
 //! Where everything starts: the main modal and the Home tab.
 
-use crate::chat::grammar::Which;
 use super::actions::{Action, ListOf};
 use super::messages::page;
 use super::posts::{PostRow, post};
 use super::sites::{Mood, SiteRowView, TITLE, line};
+use crate::chat::grammar::Which;
 use crate::slack::blocks::{Block, Mrkdwn, View, cut};
 
 /// Blogs that are shown; the rest is behind a button.

@@ -13,9 +13,7 @@ mod telling;
 mod tests;
 
 pub use actions::{Action, Callback, EditorMeta, ListOf};
-pub use editor::{
-    EditorForm, Saved, TITLE, Typed, editor, preview, preview_view, saved, too_long,
-};
+pub use editor::{EditorForm, Saved, TITLE, Typed, editor, preview, preview_view, saved, too_long};
 pub use home::{BLOGS, Blog, Home, home_tab, main_modal};
 pub use messages::{
     HelpLine, done, export, help, misread, note, refusal, trouble, unfollow_question,

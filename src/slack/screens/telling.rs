@@ -47,7 +47,10 @@ pub fn told(told: &Told<'_>) -> Message {
         (Next::Nothing, _) | (Next::Repair, None) => vec![],
         (Next::Look, _) => vec![open()],
         (Next::Repair, Some(site)) => vec![
-            Action::Rebuild(site.clone()).button("Rebuild").primary().into(),
+            Action::Rebuild(site.clone())
+                .button("Rebuild")
+                .primary()
+                .into(),
             Action::History(site.clone()).button("History").into(),
         ],
     }));

@@ -8,12 +8,12 @@ use super::actions::*;
 use super::editor::{EditorForm, Saved, Typed};
 use super::home::{Blog, Home};
 use super::messages::HelpLine;
-use crate::chat::grammar::Which;
 use super::posts::{PostRow, PostsPage};
 use super::sites::{InfoView, Mood, SiteRowView, SiteView};
 use super::split::{LONGEST, Parts, join_body, split_body};
 use super::telling::{Digest, Told};
 use super::*;
+use crate::chat::grammar::Which;
 use crate::model::{
     Attention, BuildId, BuildState, Counts, Decision, InputProblem, Inputs, Millis, Origin, Plan,
     PlanId, PostId, PostState, SiteName, SitePlan,

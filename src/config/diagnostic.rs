@@ -66,7 +66,7 @@ pub struct Diagnostic {
 
 /// The diagnostics of a file in the order of the text, at most 100 of them. `Display` shows each
 /// with its line, the place underlined, and the count of those left out.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Default)]
 pub struct Diagnostics {
     diagnostics: Vec<Diagnostic>,
     more: usize,

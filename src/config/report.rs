@@ -145,6 +145,11 @@ impl Report {
         !self.errors.findings.is_empty()
     }
 
+    /// Whether there is nothing at all to say.
+    pub(super) fn is_silent(&self) -> bool {
+        !self.has_errors() && self.warnings.findings.is_empty()
+    }
+
     /// All errors, and the warnings that there is still room for.
     pub(super) fn into_errors(mut self, lines: &Lines<'_>, file: &str) -> Diagnostics {
         self.errors.settle();

@@ -27,12 +27,11 @@ const LOST_CLAIMS: u32 = 5;
 const CHANGES: u8 = 2;
 
 pub(super) async fn reconcile(context: &Context, options: &Reconcile) -> Result<ExitCode, Failure> {
-    let workspace = context.workspace();
-    let gathered = workspace.gather().await?;
-    warn_unmatched(context, &gathered);
     if options.plan {
-        return preview(context, options, &gathered).await;
+        return preview(context, options).await;
     }
+    let gathered = context.workspace().gather().await?;
+    warn_unmatched(context, &gathered);
     let store = context.store().await?;
     let run = Run {
         context,
@@ -44,15 +43,20 @@ pub(super) async fn reconcile(context: &Context, options: &Reconcile) -> Result<
 }
 
 /// What would happen. Given nothing that could change anything.
-async fn preview(
-    context: &Context,
-    options: &Reconcile,
-    gathered: &Gathered,
-) -> Result<ExitCode, Failure> {
-    let reader = context.reader().await?;
-    let mut estate = super::estate(reader.as_ref()).await?;
+async fn preview(context: &Context, options: &Reconcile) -> Result<ExitCode, Failure> {
+    // Folder and database know nothing of each other: both are read at the same time.
+    let workspace = context.workspace();
+    let stored = async {
+        let reader = context.reader().await?;
+        let estate = super::estate(reader.as_ref()).await?;
+        Ok::<_, Failure>((reader, estate))
+    };
+    let (gathered, stored) = tokio::join!(workspace.gather(), stored);
+    let gathered = gathered?;
+    warn_unmatched(context, &gathered);
+    let (reader, mut estate) = stored?;
     estate.keep_files(&gathered.parts);
-    let publication = publish::difference(&estate, gathered, options.force)?;
+    let publication = publish::difference(&estate, &gathered, options.force)?;
     estate
         .foresee(reader.as_ref(), publication.as_ref())
         .await?;

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::estate::{Details, Estate};
 use super::workspace::Gathered;
-use crate::model::{Digest, Origin, Refusal, SiteName};
+use crate::model::{Digest, FieldsDigest, Origin, Refusal, SiteName};
 use crate::store::{Publication, SiteChange};
 
 /// Why a `sites.toml` is not published.
@@ -121,17 +121,15 @@ pub fn digest(gathered: &Gathered) -> Digest {
     digest.finish()
 }
 
-struct DigestOfAll {
-    fields: Vec<Vec<u8>>,
-}
+struct DigestOfAll(FieldsDigest);
 
 impl DigestOfAll {
     fn new(gathered: &Gathered) -> Self {
         let settings = serde_json::to_vec(&gathered.config.settings).unwrap_or_default();
-        let revision = gathered.revision.clone().unwrap_or_default();
-        Self {
-            fields: vec![settings, revision.into_bytes()],
-        }
+        let mut digest = FieldsDigest::new("microblot/generation/1");
+        digest.add(&settings);
+        digest.add(gathered.revision.as_deref().unwrap_or_default().as_bytes());
+        Self(digest)
     }
 
     fn add(&mut self, change: &SiteChange) {
@@ -145,15 +143,11 @@ impl DigestOfAll {
             forgive: _,
         } = change;
         let fields = (name, line, spec, files_digest, files_problem, revision);
-        self.fields
-            .push(serde_json::to_vec(&fields).unwrap_or_default());
+        self.0.add(&serde_json::to_vec(&fields).unwrap_or_default());
     }
 
     fn finish(self) -> Digest {
-        Digest::of_fields(
-            "microblot/generation/1",
-            self.fields.iter().map(Vec::as_slice),
-        )
+        self.0.finish()
     }
 }
 

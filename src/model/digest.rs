@@ -10,6 +10,30 @@ use super::manifest::{Input, Inputs};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
+/// A digest of a list of fields that are not all at hand at once: as [`Digest::of_fields`].
+#[derive(Debug)]
+pub struct FieldsDigest(Sha256);
+
+impl FieldsDigest {
+    /// Of no field yet.
+    pub fn new(domain: &str) -> Self {
+        let mut digest = Self(Sha256::new());
+        digest.add(domain.as_bytes());
+        digest
+    }
+
+    /// Takes the next field.
+    pub fn add(&mut self, field: &[u8]) {
+        self.0.update((field.len() as u64).to_be_bytes());
+        self.0.update(field);
+    }
+
+    /// Of all fields so far.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// A text that is not 64 lower-case hexadecimal digits, with or without `sha256:` before them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256 digest: {0:?}")]
@@ -26,16 +50,11 @@ impl Digest {
     /// Every field, the domain first, goes in behind its length (8 bytes, big-endian), so that no
     /// two different lists give the same bytes, and no list of one domain equals one of another.
     pub fn of_fields<'a>(domain: &str, fields: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut hasher = Sha256::new();
-        let mut field = |bytes: &[u8]| {
-            hasher.update((bytes.len() as u64).to_be_bytes());
-            hasher.update(bytes);
-        };
-        field(domain.as_bytes());
-        for bytes in fields {
-            field(bytes);
+        let mut digest = FieldsDigest::new(domain);
+        for field in fields {
+            digest.add(field);
         }
-        Self(hasher.finalize().into())
+        digest.finish()
     }
 
     /// Wraps a finished SHA-256.

@@ -5,6 +5,3 @@ pub mod help;
 pub mod policy;
 pub mod verbs;
 mod words;
-
-#[cfg(test)]
-mod tests;

@@ -46,7 +46,12 @@ pub(super) async fn reconcile(context: &Context, options: &Reconcile) -> Result<
 async fn preview(context: &Context, options: &Reconcile) -> Result<ExitCode, Failure> {
     // Folder and database know nothing of each other: both are read at the same time.
     let workspace = context.workspace();
-    let (gathered, stored) = tokio::join!(workspace.gather(), stored(context));
+    let stored = async {
+        let reader = context.reader().await?;
+        let estate = super::estate(reader.as_ref()).await?;
+        Ok::<_, Failure>((reader, estate))
+    };
+    let (gathered, stored) = tokio::join!(workspace.gather(), stored);
     let gathered = gathered?;
     warn_unmatched(context, &gathered);
     let (reader, mut estate) = stored?;

@@ -207,8 +207,8 @@ impl Estate {
                 }
                 continue;
             }
-            members_changed |= self.take(&row, posts)?;
-            touched.insert(row.name);
+            touched.insert(row.name.clone());
+            members_changed |= self.take(*row, posts)?;
         }
         if self.generation != delta.generation {
             let settings = delta
@@ -232,7 +232,7 @@ impl Estate {
     /// Takes a row over. Answers whether an aggregate could see the difference.
     fn take(
         &mut self,
-        row: &SiteRow,
+        row: SiteRow,
         posts: &HashMap<String, (i64, Digest)>,
     ) -> Result<bool, StoreError> {
         let known = self.details.get(&row.name);
@@ -254,22 +254,6 @@ impl Estate {
         let visible = known.is_none_or(|known| {
             known.posts != posts || known.declared != declared || !Arc::ptr_eq(&known.spec, &spec)
         });
-        let details = Details {
-            id: row.id.clone(),
-            spec,
-            spec_text: row.spec.clone(),
-            origin: row.origin,
-            source: row.source,
-            files: row.files.clone(),
-            revision: row.revision.clone(),
-            fence: row.fence,
-            spec_digest,
-            posts,
-            posts_version,
-            declared,
-        };
-        self.names.insert(row.id.clone(), row.name.clone());
-        self.details.insert(row.name.clone(), details);
         let desired = self.desired.sites.entry(row.name.clone());
         let desired = desired.or_insert_with(|| DesiredSite {
             origin: row.origin,
@@ -282,19 +266,35 @@ impl Estate {
             approved: None,
             news: None,
         });
-        desired.hold = row.hold.clone();
-        desired.rebuild = row.rebuild.clone();
+        desired.hold = row.hold;
+        desired.rebuild = row.rebuild;
         desired.approved = row.approved;
         desired.news = None;
         let seen = self.observed.sites.entry(row.name.clone()).or_default();
         *seen = ObservedSite {
-            built: row.built.clone(),
+            built: row.built,
             uncertain: row.uncertain,
             wanted: row.wanted,
             flight: seen.flight.take(),
-            trouble: row.trouble.clone(),
-            broken: row.broken.clone(),
+            trouble: row.trouble,
+            broken: row.broken,
         };
+        self.names.insert(row.id.clone(), row.name.clone());
+        let details = Details {
+            id: row.id,
+            spec,
+            spec_text: row.spec,
+            origin: row.origin,
+            source: row.source,
+            files: row.files,
+            revision: row.revision,
+            fence: row.fence,
+            spec_digest,
+            posts,
+            posts_version,
+            declared,
+        };
+        self.details.insert(row.name, details);
         Ok(visible)
     }
 

@@ -34,10 +34,15 @@ pub(super) async fn rebuild(
             .await,
     )?;
     at.app.wake.notify_one();
-    let next = look::obstacle(at, card)
-        .unwrap_or_else(|| "You get a message when there is news of it.".to_owned());
+    let held = match &card.hold {
+        Some(hold) => format!(
+            " It is paused by {}, so the build waits until `/microblot resume {}`.",
+            hold.by, card.name
+        ),
+        None => " You get a message when there is news of it.".to_owned(),
+    };
     Ok(screens::done(&format!(
-        "Asked for a build of {}. {next}",
+        "Asked for a build of {}.{held}",
         card.spec.title
     )))
 }

@@ -12,8 +12,9 @@ use crate::model::{Account, BuildId, BuildState, Digest, Flight, HolderId, Milli
 /// What changed since a reader last looked, as one state of the whole database.
 #[derive(Debug)]
 pub struct Delta {
-    /// Sites that were written since then (and perhaps a few that were not).
-    pub sites: Vec<SiteRow>,
+    /// Sites that were written since then (and perhaps a few that were not). Each by itself, so that
+    /// whoever takes over a hundred thousand of them frees what it has taken.
+    pub sites: Vec<Box<SiteRow>>,
     /// All builds that are not over.
     pub flights: Vec<FlightRow>,
     /// Over hosted builds.
@@ -112,15 +113,13 @@ impl Reader {
         let mut tx = self.pool.snapshot().await?;
         let now = tx.now().await?;
         let next = tx.cursor().await?;
-        let raw: Vec<RawSite> = if cursor == 0 {
-            tx!(&mut tx, conn => sqlx::query_as(EVERY_SITE).fetch_all(conn).await?)
+        let rows: Vec<Result<_, StoreError>> = if cursor == 0 {
+            tx!(&mut tx, conn => sqlx::query(EVERY_SITE).map(site_row).fetch_all(conn).await?)
         } else {
-            tx!(&mut tx, conn => sqlx::query_as(SITES_SINCE).bind(cursor).fetch_all(conn).await?)
+            tx!(&mut tx, conn => sqlx::query(SITES_SINCE).bind(cursor).map(site_row)
+                .fetch_all(conn).await?)
         };
-        let sites = raw
-            .into_iter()
-            .map(SiteRow::try_from)
-            .collect::<Result<_, _>>()?;
+        let sites = rows.into_iter().collect::<Result<_, _>>()?;
         let flights = flights(&mut tx).await?;
         let account = account(&mut tx, now).await?;
         let generation = generation(&mut tx).await?;
@@ -175,6 +174,14 @@ impl Reader {
             .bind(&digest).fetch_optional(pool).await?);
         Ok(number)
     }
+}
+
+/// Takes a row as it comes: all of them at once would be held twice.
+fn site_row<R: sqlx::Row>(row: R) -> Result<Box<SiteRow>, StoreError>
+where
+    RawSite: for<'r> FromRow<'r, R>,
+{
+    Ok(Box::new(SiteRow::try_from(RawSite::from_row(&row)?)?))
 }
 
 pub(super) async fn generation(tx: &mut Tx) -> Result<Option<Generation>, StoreError> {

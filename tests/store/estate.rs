@@ -34,7 +34,7 @@ impl Memory {
             if site.presence == Presence::Forgotten {
                 self.sites.remove(&site.id);
             } else {
-                self.sites.insert(site.id.clone(), site);
+                self.sites.insert(site.id.clone(), *site);
             }
         }
     }

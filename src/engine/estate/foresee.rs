@@ -59,9 +59,10 @@ impl Estate {
                 let (version, part) = reader.posts_part(&row.id).await?;
                 posts.insert(row.id.clone(), (version, part.digest(Input::Posts)));
             }
-            self.take(&row, &posts)?;
-            if let Some(stray) = self.strays.iter().find(|stray| stray.site == row.id)
-                && let Some(seen) = self.observed.sites.get_mut(&row.name)
+            let (id, name) = (row.id.clone(), row.name.clone());
+            self.take(row, &posts)?;
+            if let Some(stray) = self.strays.iter().find(|stray| stray.site == id)
+                && let Some(seen) = self.observed.sites.get_mut(&name)
             {
                 seen.flight = Some(stray.flight.clone());
             }

@@ -279,12 +279,8 @@ fn sort(verb: &Verb, line: &str, words: &[Word]) -> Result<Given, String> {
     while let Some(word) = words.next() {
         let missing =
             |given: &Given| known().find(|one| one.required && given.get(one.name).is_none());
-        let (name, attached) = match word.text.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-            _ => (word.text.as_str(), None),
-        };
-        let dashed = name.strip_prefix("--").filter(|_| !word.quoted);
-        let lower = dashed.unwrap_or(name).to_lowercase();
+        let dashed = word.text.strip_prefix("--").filter(|_| !word.quoted);
+        let lower = dashed.unwrap_or(&word.text).to_lowercase();
         // `for` and `because` need no dashes once what has to be there is there.
         let by_name = (dashed.is_some() || (!word.quoted && missing(&given).is_none()))
             .then(|| known().find(|one| one.shape.is_named() && one.name == lower))
@@ -292,17 +288,11 @@ fn sort(verb: &Verb, line: &str, words: &[Word]) -> Result<Given, String> {
         if let Some(argument) = by_name {
             let value = match argument.shape {
                 Shape::Flag => String::new(),
-                Shape::Rest(_) => match attached {
-                    Some(value) => value.to_owned(),
-                    None => rest_of(line, &mut words),
-                },
-                _ => match attached {
-                    Some(value) => value.to_owned(),
-                    None => words
-                        .next()
-                        .map(|word| word.text.clone())
-                        .unwrap_or_default(),
-                },
+                Shape::Rest(_) => rest_of(line, &mut words),
+                _ => words
+                    .next()
+                    .map(|word| word.text.clone())
+                    .unwrap_or_default(),
             };
             if value.trim().is_empty() && argument.shape != Shape::Flag {
                 return Err(format!("`{}` needs something behind it.", argument.name));
@@ -318,10 +308,11 @@ fn sort(verb: &Verb, line: &str, words: &[Word]) -> Result<Given, String> {
             return Err(format!("`{}` has no `--{}`.", verb.name, cut(name)));
         }
         let Some(place) = place_of(word, known(), &given) else {
-            return Err(format!(
-                "I don't know what {} is for here.",
-                quoted(&word.text)
-            ));
+            let message = format!("I don't know what {} is for here.", quoted(&word.text));
+            return Err(match valued {
+                Some(name) => format!("{message} Several words need quotes: `{name} \"…\"`."),
+                None => message,
+            });
         };
         valued = None;
         let value = match place.shape {

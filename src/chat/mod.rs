@@ -5,3 +5,6 @@ pub mod help;
 pub mod policy;
 pub mod verbs;
 mod words;
+
+#[cfg(test)]
+mod tests;

@@ -85,13 +85,6 @@ fn has_changes(plan: &Plan) -> bool {
     plan.counts.build + plan.counts.forget > 0 || refused(plan).next().is_some()
 }
 
-/// What is stored, if there is a database yet.
-async fn stored(context: &Context) -> Result<(Option<Reader>, Estate), Failure> {
-    let reader = context.reader().await?;
-    let estate = super::estate(reader.as_ref()).await?;
-    Ok((reader, estate))
-}
-
 fn show(
     context: &Context,
     options: &Reconcile,

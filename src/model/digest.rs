@@ -10,6 +10,19 @@ use super::manifest::{Input, Inputs};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// 64 hexadecimal digits.
+#[derive(Clone, Copy)]
+pub struct Hex([u8; 64]);
+
+impl AsRef<str> for Hex {
+    fn as_ref(&self) -> &str {
+        // Always digits.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// A digest of a list of fields that are not all at hand at once: as [`Digest::of_fields`].
 #[derive(Debug)]
 pub struct FieldsDigest(Sha256);

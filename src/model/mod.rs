@@ -20,7 +20,7 @@ pub use desired::{
     Budget, Desired, DesiredSite, Hold, InputProblem, Limits, News, Origin, Rebuild, Share, Source,
     Target,
 };
-pub use digest::{ContentHash, Digest, DigestError, FieldsDigest, Fingerprint};
+pub use digest::{ContentHash, Digest, DigestError, FieldsDigest, Fingerprint, Hex};
 pub use manifest::{Input, Inputs, Manifest, Part};
 pub use name::{NameError, SiteName};
 pub use observed::{Account, Broken, Built, Flight, Observed, ObservedSite, Trouble, Wanted};

@@ -35,6 +35,9 @@ pub(super) async fn receive(State(app): State<App>, signed: Signed<Json>) -> Res
                 workspace = team,
                 "Slack leaves events out; the worker reads what is missing"
             );
+            if let Err(error) = app.store.channels_are_due().await {
+                tracing::warn!(error = %crate::chain(&error), "mirrored channels are read later");
+            }
             app.work.notify_one();
             StatusCode::OK.into_response()
         }

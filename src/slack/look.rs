@@ -236,8 +236,7 @@ pub(super) async fn page(
         rows: posts
             .into_iter()
             .map(|post| {
-                let may_change =
-                    crate::chat::policy::may_change_post(&asker, post.account.as_deref(), &account);
+                let may_change = policy::may_change_post(&asker, post.account.as_deref(), &account);
                 listed(at, post, may_change.is_ok())
             })
             .collect(),

@@ -34,15 +34,10 @@ pub(super) async fn rebuild(
             .await,
     )?;
     at.app.wake.notify_one();
-    let held = match &card.hold {
-        Some(hold) => format!(
-            " It is paused by {}, so the build waits until `/microblot resume {}`.",
-            hold.by, card.name
-        ),
-        None => " You get a message when there is news of it.".to_owned(),
-    };
+    let next = look::obstacle(at, card)
+        .unwrap_or_else(|| "You get a message when there is news of it.".to_owned());
     Ok(screens::done(&format!(
-        "Asked for a build of {}.{held}",
+        "Asked for a build of {}. {next}",
         card.spec.title
     )))
 }

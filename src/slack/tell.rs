@@ -112,12 +112,6 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<(), StoreError> {
                 .await?;
             continue;
         }
-        if telling.state == "building" && now.since(telling.state_at) < BRIEF {
-            let next = telling.state_at.plus(BRIEF);
-            app.store.telling_failed(&telling, next).await?;
-            soon = true;
-            continue;
-        }
         let closed = is_end(&telling.state);
         match tell(app, &mut telling, now).await {
             Ok((channel, ts)) => {

@@ -8,5 +8,7 @@
 )]
 
 pub mod estate;
+pub mod load;
+pub mod signed;
 pub mod storm;
 pub mod table;

@@ -9,5 +9,7 @@
 
 pub mod engine;
 pub mod estate;
+pub mod load;
+pub mod signed;
 pub mod storm;
 pub mod table;

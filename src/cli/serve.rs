@@ -1,9 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::args::Only;
 use super::{Context, Failure, slack};
@@ -42,6 +43,12 @@ pub(super) async fn serve(context: &Context, only: Option<Only>) -> Result<(), F
         .local_addr()
         .map_err(|error| Failure::Io("the listening address is not known".to_owned(), error))?;
     info!("listening on http://{local}");
+    // An answer is one write; it must not wait for the acknowledgement of the one before.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "answers on this connection may be late");
+        }
+    });
 
     let own_address = super::own_address();
     let slack = slack::app(slack::Surroundings {

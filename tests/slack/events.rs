@@ -44,18 +44,18 @@ fn a_channel_becomes_a_blog(world: World) {
         ("subtype", json!("channel_topic")),
         ("subtype", json!("bot_message")),
     ] {
-        let mut left_out = message("1795252401.000100", "Left out");
+        let mut left_out = message("1700000401.000100", "Left out");
         left_out[key] = value;
         assert_eq!(slack.event(&url, TEAM, &left_out).answer.status, 200);
     }
-    let mut file = message("1795252402.000100", "A picture");
+    let mut file = message("1700000402.000100", "A picture");
     file["subtype"] = json!("file_share");
     file["files"] = json!([{
         "id": "F1", "title": "Rose", "permalink": "https://example.slack.com/files/F1",
         "url_private": "https://files.slack.com/F1?t=xoxe-private",
     }]);
     slack.event(&url, TEAM, &file);
-    titles(&["A picture", "Seeds are here, says @Grace"]);
+    titles(&["Seeds are here, says @Grace", "A picture"]);
     let feed = get(&url, "/sites/garden/feed.json").body;
     assert!(
         feed.contains("https://example.slack.com/files/F1"),
@@ -73,13 +73,13 @@ fn a_channel_becomes_a_blog(world: World) {
         slack.event(&url, TEAM, &changed);
     };
     change("1795252500.000000", "Seeds are sold");
-    titles(&["A picture", "Seeds are sold"]);
+    titles(&["Seeds are sold", "A picture"]);
     change("1795252450.000000", "Seeds are late");
     let (_, said) = slack.write(&url, TEAM, GRACE, "C0ELSEWHERE", "Not mirrored");
     assert_eq!(said.answer.status, 200);
     let mut gone = message("1795252600.000000", "");
     gone["subtype"] = json!("message_deleted");
-    gone["deleted_ts"] = json!("1795252402.000100");
+    gone["deleted_ts"] = json!("1700000402.000100");
     slack.event(&url, TEAM, &gone);
     titles(&["Seeds are sold"]);
     // The deleted one does not come back, in whatever order its events come.

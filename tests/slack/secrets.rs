@@ -8,7 +8,7 @@ use crate::support::world::{SOON, World};
 on_both![no_secret_is_written_anywhere];
 
 fn no_secret_is_written_anywhere(mut world: World) {
-    world.estate.env("MICROBLOT_LOG", "debug");
+    world.estate.env("RUST_LOG", "debug");
     let mut club = Club::new(world);
     club.hosted();
     let (serve, url) = club.serve();

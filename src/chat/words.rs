@@ -31,7 +31,7 @@ pub(super) fn split(line: &str) -> Vec<Word> {
             let mentions = first == '<';
             text.push(first);
             while let Some((_, c)) = rest.peek().copied() {
-                if c.is_whitespace() && !(mentions && !text.ends_with('>')) {
+                if c.is_whitespace() && (!mentions || text.ends_with('>')) {
                     break;
                 }
                 rest.next();

@@ -6,7 +6,7 @@ use crate::club::Club;
 use crate::on_both;
 use crate::support::http::get;
 use crate::support::slack::client::Request;
-use crate::support::slack::{ADA, ADMIN, CHANNEL, GRACE, TEAM};
+use crate::support::slack::{ADA, ADMIN, Bad, CHANNEL, GRACE, TEAM};
 use crate::support::world::{World, eventually};
 
 on_both![a_channel_becomes_a_blog];
@@ -109,8 +109,7 @@ fn channels_are_followed_and_unfollowed_in_chat() {
         "{}",
         asked.words()
     );
-    let sure = r#"{"channel":"C0NEWS","drop_posts":true}"#;
-    let pressed = slack.press(&url, ADMIN, &asked, "unfollow", Some(sure));
+    let pressed = slack.press(&url, ADMIN, &asked, "unfollow:2", None);
     let said = slack.wait_for_responses(&pressed, 1).pop().unwrap().words();
     assert!(said.contains("taken off the site"), "{said}");
     slack.write(&url, TEAM, ADA, "C0NEWS", "Not any more");
@@ -154,4 +153,30 @@ fn the_address_is_verified_and_the_home_tab_shows_what_there_is() {
     club.slack.open_home(&url, TEAM, GRACE);
     let home = club.slack.wait_for_home(GRACE, "The garden site").words();
     assert!(!home.contains("Half a thought"), "{home}");
+}
+
+#[test]
+fn gaps_are_filled_page_by_page() {
+    let mut club = Club::new(World::on_sqlite());
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    club.slack.page_size(15);
+    // Before it is read for the first time, and while no event comes.
+    club.slack
+        .always("conversations.history", Some(Bad::TooMany(1)));
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    slack.wait_for_calls("conversations.history", 1);
+    for number in 0..17 {
+        slack.say(CHANNEL, ADA, &format!("Missed {number:02}"));
+    }
+    slack.always("conversations.history", None);
+    eventually("everything is there", || {
+        (club.feed(&url, "garden").len() == 17).then_some(())
+    });
+    let calls = slack.calls_of("conversations.history");
+    assert!(calls.iter().any(|call| {
+        call.body["cursor"]
+            .as_str()
+            .is_some_and(|at| !at.is_empty())
+    }));
 }

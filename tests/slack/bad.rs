@@ -331,10 +331,7 @@ fn hostile_text_is_stored_as_written_and_shown_safely() {
     let item = &page["items"][0];
     assert_eq!(item["title"], title);
     let html = item["content_html"].as_str().unwrap();
-    assert!(
-        !html.contains("onerror") && !html.contains("javascript:"),
-        "{html}"
-    );
+    assert!(!html.contains("<img") && !html.contains("href"), "{html}");
     let index = eventually("it is rendered", || {
         Some(club.page("index.html")).filter(|page| page.contains("evil"))
     });

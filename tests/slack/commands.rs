@@ -353,8 +353,7 @@ fn long_lists_have_pages() {
         "{words}"
     );
     assert_eq!(second.json["replace_original"], true, "{:#}", second.json);
-    let next = serde_json::json!({ "which": "all", "page": 2 }).to_string();
-    let pressed = slack.press(&url, ADA, &second, "list", Some(&next));
+    let pressed = slack.press(&url, ADA, &second, "list:2", None);
     let third = slack.wait_for_responses(&pressed, 1).pop().unwrap();
     assert!(third.words().contains("Post 00"), "{}", third.words());
 }

@@ -1,1 +1,182 @@
-//! To come.
+//! What happens in a workspace: messages, the Home tab, and that the app is removed.
+
+use serde_json::{Value, json};
+
+use crate::club::Club;
+use crate::on_both;
+use crate::support::http::get;
+use crate::support::slack::client::Request;
+use crate::support::slack::{ADA, ADMIN, Bad, CHANNEL, GRACE, TEAM};
+use crate::support::world::{World, eventually};
+
+on_both![a_channel_becomes_a_blog];
+
+fn message(ts: &str, text: &str) -> Value {
+    json!({
+        "type": "message", "channel": CHANNEL, "channel_type": "channel", "user": ADA,
+        "text": text, "ts": ts, "event_ts": ts,
+    })
+}
+
+fn a_channel_becomes_a_blog(world: World) {
+    let mut club = Club::new(world);
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    slack.wait_for_calls("conversations.history", 1);
+    let titles = |titles: &[&str]| {
+        eventually(&format!("the titles are {titles:?}"), || {
+            (club.feed(&url, "garden") == titles).then_some(())
+        });
+    };
+    let (ts, said) = slack.write(&url, TEAM, ADA, CHANNEL, "Seeds are here, says <@U0GRACE>");
+    // Slack comes again with the same event.
+    assert_eq!(slack.retry(&url, &said).status, 200);
+    titles(&["Seeds are here, says @Grace"]);
+    let feed = get(&url, "/sites/garden/feed.json").json();
+    assert_eq!(feed["items"][0]["authors"][0]["name"], "Ada");
+
+    // What is not said to the channel by a person is left out.
+    for (key, value) in [
+        ("thread_ts", json!(ts)),
+        ("bot_id", json!("B0BOT")),
+        ("subtype", json!("channel_join")),
+        ("subtype", json!("channel_topic")),
+        ("subtype", json!("bot_message")),
+    ] {
+        let mut left_out = message("1700000401.000100", "Left out");
+        left_out[key] = value;
+        assert_eq!(slack.event(&url, TEAM, &left_out).answer.status, 200);
+    }
+    let mut file = message("1700000402.000100", "A picture");
+    file["subtype"] = json!("file_share");
+    file["files"] = json!([{
+        "id": "F1", "title": "Rose", "permalink": "https://example.slack.com/files/F1",
+        "url_private": "https://files.slack.com/F1?t=xoxe-private",
+    }]);
+    slack.event(&url, TEAM, &file);
+    titles(&["Seeds are here, says @Grace", "A picture"]);
+    let feed = get(&url, "/sites/garden/feed.json").body;
+    assert!(
+        feed.contains("https://example.slack.com/files/F1"),
+        "{feed}"
+    );
+    assert!(!feed.contains("xoxe-private"), "{feed}");
+
+    // Changed; and an older change that comes late changes nothing.
+    let change = |at: &str, text: &str| {
+        let mut changed = message(at, "");
+        changed["subtype"] = json!("message_changed");
+        changed["message"] = message(&ts, text);
+        changed["message"]["edited"] = json!({ "user": ADA, "ts": at });
+        changed["previous_message"] = message(&ts, "Seeds");
+        slack.event(&url, TEAM, &changed);
+    };
+    change("1795252500.000000", "Seeds are sold");
+    titles(&["Seeds are sold", "A picture"]);
+    change("1795252450.000000", "Seeds are late");
+    let (_, said) = slack.write(&url, TEAM, GRACE, "C0ELSEWHERE", "Not mirrored");
+    assert_eq!(said.answer.status, 200);
+    let mut gone = message("1795252600.000000", "");
+    gone["subtype"] = json!("message_deleted");
+    gone["deleted_ts"] = json!("1700000402.000100");
+    slack.event(&url, TEAM, &gone);
+    titles(&["Seeds are sold"]);
+    // The deleted one does not come back, in whatever order its events come.
+    slack.event(&url, TEAM, &file);
+    change("1795252700.000000", "Seeds are sold out");
+    titles(&["Seeds are sold out"]);
+}
+
+#[test]
+fn channels_are_followed_and_unfollowed_in_chat() {
+    let mut club = Club::new(World::on_sqlite());
+    club.rendered();
+    club.slack.add_channel(TEAM, "C0NEWS", "news", false);
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    let follow = "follow <#C0NEWS|news> garden";
+    club.says(&url, ADA, follow, &["Only admins"]);
+    club.says(&url, ADMIN, follow, &["becomes posts of The garden site"]);
+    slack.wait_for_calls("conversations.join", 1);
+    slack.write(&url, TEAM, ADA, "C0NEWS", "First news");
+    eventually("it is a post", || {
+        (club.feed(&url, "garden") == ["First news"]).then_some(())
+    });
+    let asked = club.ask(&url, ADMIN, "unfollow <#C0NEWS|news>").shown();
+    assert!(
+        asked.words().contains("One post came from it"),
+        "{}",
+        asked.words()
+    );
+    let pressed = slack.press(&url, ADMIN, &asked, "unfollow:2", None);
+    let said = slack.wait_for_responses(&pressed, 1).pop().unwrap().words();
+    assert!(said.contains("taken off the site"), "{said}");
+    slack.write(&url, TEAM, ADA, "C0NEWS", "Not any more");
+    eventually("its posts are gone", || {
+        club.feed(&url, "garden").is_empty().then_some(())
+    });
+    for words in ["follow garden", "unfollow garden"] {
+        assert!(
+            club.audited(words) >= 1,
+            "{words}: {:#?}",
+            crate::trail::read(&club.world)
+        );
+    }
+}
+
+#[test]
+fn the_address_is_verified_and_the_home_tab_shows_what_there_is() {
+    let mut club = Club::new(World::on_sqlite());
+    club.rendered();
+    let (_serve, url) = club.serve();
+    let body = json!({ "type": "url_verification", "token": "t", "challenge": "3eZbrw1aBm2rZgRN" });
+    let request = Request::new("/slack/events", "application/json", body.to_string());
+    let answer = request.send(&url, &[]);
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, "3eZbrw1aBm2rZgRN")
+    );
+    club.draft(&url, ADA, "garden", "Half a thought", "…");
+    club.say(&url, ADA, "pause garden");
+    eventually("it is paused", || {
+        club.say(&url, ADA, "status garden")
+            .contains("paused")
+            .then_some(())
+    });
+    club.slack.open_home(&url, TEAM, ADA);
+    let home = club.slack.wait_for_home(ADA, "Half a thought").words();
+    assert!(
+        home.contains("The garden site") && home.contains("Needs attention"),
+        "{home}"
+    );
+    club.slack.open_home(&url, TEAM, GRACE);
+    let home = club.slack.wait_for_home(GRACE, "The garden site").words();
+    assert!(!home.contains("Half a thought"), "{home}");
+}
+
+#[test]
+fn gaps_are_filled_page_by_page() {
+    let mut club = Club::new(World::on_sqlite());
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    club.slack.page_size(15);
+    // Before it is read for the first time, and while no event comes.
+    club.slack
+        .always("conversations.history", Some(Bad::TooMany(1)));
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    slack.wait_for_calls("conversations.history", 1);
+    for number in 0..17 {
+        slack.say(CHANNEL, ADA, &format!("Missed {number:02}"));
+    }
+    slack.always("conversations.history", None);
+    eventually("everything is there", || {
+        (club.feed(&url, "garden").len() == 17).then_some(())
+    });
+    let calls = slack.calls_of("conversations.history");
+    assert!(calls.iter().any(|call| {
+        call.body["cursor"]
+            .as_str()
+            .is_some_and(|at| !at.is_empty())
+    }));
+}

@@ -92,7 +92,8 @@ impl World {
 
     /// Later than all before it; as text it sorts like the number.
     pub(super) fn next_ts(&mut self) -> String {
-        format!("1795252400.{:06}", self.next())
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        format!("{}.{:06}", now.as_secs(), self.next())
     }
 
     pub(super) fn misbehaviour(&mut self, method: &str) -> Option<Bad> {

@@ -71,7 +71,7 @@ const KEYS: &[&str] = &["defaults", "limits", "budget", "slack", "sites"];
 /// Every error of the file at once, in the order of the text: where the syntax is broken, the parts
 /// that can still be read are checked as well, but nothing is said to be missing.
 pub fn load(text: &str, file: &str) -> Result<Config, Diagnostics> {
-    match pieces::load(text) {
+    match pieces::load(text, pieces::READ_AT_ONCE) {
         Some(config) => Ok(config),
         None => load_whole(text, file),
     }

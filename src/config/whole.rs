@@ -38,6 +38,22 @@ pub(super) struct Saying<T> {
     pub(super) span: Range<usize>,
 }
 
+/// What can be compared between sites without their places.
+#[derive(Default)]
+pub(super) struct Between {
+    /// Sites whose posts are shown by another.
+    pub(super) listed: Vec<SiteName>,
+    /// Workspaces and channels whose messages become posts.
+    pub(super) channels: Vec<(String, String)>,
+}
+
+impl Between {
+    pub(super) fn append(&mut self, mut more: Self) {
+        self.listed.append(&mut more.listed);
+        self.channels.append(&mut more.channels);
+    }
+}
+
 impl<T> Default for Said<T> {
     fn default() -> Self {
         Self(Vec::new())
@@ -52,6 +68,10 @@ impl<T> Said<T> {
         }
     }
 
+    fn values(self) -> impl Iterator<Item = T> {
+        self.0.into_iter().map(|saying| saying.value)
+    }
+
     /// In the order of the text, so that the later of two is blamed.
     fn in_order(mut self) -> Vec<Saying<T>> {
         self.0.sort_by_key(|saying| saying.span.start);
@@ -60,17 +80,13 @@ impl<T> Said<T> {
 }
 
 impl Gathered<'_> {
-    /// The sites that are listed by others, where nothing else was gathered that has to be
-    /// compared between sites. Globs need not be where no build replaces a folder.
-    pub(super) fn only_listed(self) -> Option<Vec<SiteName>> {
-        let alone =
-            self.outs.0.is_empty() && self.renames.0.is_empty() && self.channels.0.is_empty();
-        alone.then(|| {
-            self.listed
-                .0
-                .into_iter()
-                .map(|saying| saying.value)
-                .collect()
+    /// What has to be compared between sites, if that is all: folders and former names are not.
+    /// Globs matter only where builds replace folders.
+    pub(super) fn between(self) -> Option<Between> {
+        let compared = self.outs.0.is_empty() && self.renames.0.is_empty();
+        compared.then(|| Between {
+            listed: self.listed.values().collect(),
+            channels: self.channels.values().collect(),
         })
     }
 

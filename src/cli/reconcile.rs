@@ -16,7 +16,7 @@ use crate::engine::tick::{Tick, look, tick};
 use crate::engine::workspace::Gathered;
 use crate::model::{Attention, ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait};
 use crate::plan::{plan, show};
-use crate::store::{Publication, Reader, Store, StoreError};
+use crate::store::{Publication, Store, StoreError};
 
 /// With `--wait`: a trigger that failed this often in a row is not waited for.
 const PATIENCE: u32 = 5;

@@ -4,7 +4,8 @@ use super::answer::{Desk, Trouble};
 use super::blocks::Message;
 use super::run::once;
 use super::screens;
-use crate::chat::grammar::{ChannelArg, SiteArg};
+use crate::chat::grammar::{ChannelArg, Request, SiteArg};
+use crate::chat::policy;
 use crate::model::Origin;
 use crate::store::{ChannelState, Followed, Unfollowed};
 
@@ -59,6 +60,15 @@ pub(super) async fn unfollow(
     channel: &str,
     drop_posts: bool,
 ) -> Result<Message, Trouble> {
+    let request = Request::Unfollow {
+        channel: ChannelArg {
+            id: channel.to_owned(),
+            name: None,
+        },
+    };
+    let slack = &at.snapshot.settings.slack;
+    let rank = at.app.rank(at.caller, slack).await?;
+    policy::may(&request, &at.caller.ranked(rank), slack)?;
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     let store = &at.app.store;
     let done = once(

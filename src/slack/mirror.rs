@@ -99,7 +99,11 @@ pub(super) async fn keep(
         body,
         category: None,
         author: Some(name),
-        publish: said_at(&message.ts).map_or(Publish::Now, Publish::At),
+        // Never later than now: Slack's clock need not be ours.
+        publish: match said_at(&message.ts) {
+            Some(at) => Publish::At(at.min(app.store.now().await?)),
+            None => Publish::Now,
+        },
     };
     let source = source(channel, &message.ts);
     let version = message.edited.as_deref().unwrap_or(&message.ts);

@@ -26,6 +26,8 @@ const AT_ONCE: u32 = 100;
 const LINES: u32 = 1_000;
 /// More results than this at once, that nobody asked for in chat, are one message.
 const FLOOD: usize = 10;
+/// For so long they are collected.
+const GATHER: Duration = Duration::from_secs(3);
 /// The first pause after a refusal, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
@@ -58,9 +60,8 @@ async fn look(app: &App) -> Result<Duration, StoreError> {
     };
     let notify = snapshot.settings.slack.notify.as_deref();
     // The channel belongs to the workspace whose token is in the environment.
-    app.store
-        .route_outbox(LINES, notify.map(|channel| ("", channel)), FLOOD)
-        .await?;
+    let notify = notify.map(|channel| ("", channel));
+    let routed = app.store.route_outbox(LINES, notify, FLOOD, GATHER).await?;
     let settled: Vec<Settled> = snapshot
         .sites
         .values()
@@ -94,7 +95,11 @@ async fn look(app: &App) -> Result<Duration, StoreError> {
     }
     let now = app.store.now().await?;
     let next = app.store.next_telling().await?;
-    Ok(next.map_or(SLOW, |next| next.since(now).clamp(SOON, SLOW)))
+    let next = next.map_or(SLOW, |next| next.since(now).clamp(SOON, SLOW));
+    Ok(match routed.kept_back {
+        0 => next,
+        _ => next.min(GATHER / 2),
+    })
 }
 
 /// Tells what one conversation is to hear. What follows something that could not be told waits.

@@ -2,6 +2,7 @@
 //! how it ended, and what nobody asked for is told to one channel.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
@@ -24,6 +25,8 @@ pub struct Routed {
     pub told: usize,
     /// Builds of which the channel is told in one digest.
     pub digested: usize,
+    /// Rows that are told a moment later, with what follows them.
+    pub kept_back: usize,
 }
 
 /// The detail of a digest.
@@ -41,6 +44,7 @@ const NAMES: usize = 20;
 #[derive(FromRow)]
 struct Row {
     id: String,
+    at: i64,
     site: String,
     name: Option<String>,
     build: String,
@@ -61,7 +65,8 @@ impl Row {
 impl Store {
     /// Routes up to `limit` unsent rows of the outbox, in order. A promise that waits for a build
     /// takes over its state. Of a build that nobody waits for `notify` (workspace and channel) is
-    /// told if it ended; of more than `flood` such builds at once, in one digest.
+    /// told if it ended; of more than `flood` such builds at once, in one digest. To see how many
+    /// there are, the first of them is kept back for as long as `gather`.
     ///
     /// One transaction, one at a time over all replicas: nothing is lost, and nothing told twice.
     ///
@@ -73,6 +78,7 @@ impl Store {
         limit: u32,
         notify: Option<(&str, &str)>,
         flood: usize,
+        gather: Duration,
     ) -> Result<Routed, StoreError> {
         if self.outbox_depth().await? == 0 {
             return Ok(Routed::default());
@@ -80,7 +86,7 @@ impl Store {
         let mut tx = self.write.begin_alone().await?;
         let now = tx.now().await?;
         let rows: Vec<Row> = tx!(&mut tx, conn => sqlx::query_as(
-                "SELECT o.id, o.site, s.name, o.build, o.state, o.reason, o.detail FROM outbox o \
+                "SELECT o.id, o.at, o.site, s.name, o.build, o.state, o.reason, o.detail FROM outbox o \
                  LEFT JOIN site s ON s.id = o.site WHERE o.sent_at IS NULL \
                  ORDER BY o.at, o.id LIMIT $1")
             .bind(i64::from(limit)).fetch_all(conn).await?);
@@ -101,12 +107,19 @@ impl Store {
             })
             .filter(|row| row.is_for_the_channel() && !bound.contains(&row.build))
             .collect();
+        let oldest = unasked.iter().map(|row| row.at).min();
+        let early = oldest.is_some_and(|at| Millis(at).plus(gather) > now);
         let mut routed = Routed {
             rows: rows.len(),
             taken,
             ..Routed::default()
         };
-        if let Some((workspace, channel)) = notify {
+        let kept_back: BTreeSet<&str> = match notify {
+            Some(_) if early => unasked.iter().map(|row| row.id.as_str()).collect(),
+            _ => BTreeSet::new(),
+        };
+        routed.kept_back = kept_back.len();
+        if let Some((workspace, channel)) = notify.filter(|_| !early) {
             if unasked.len() > flood {
                 digest(&mut tx, now, workspace, channel, &unasked).await?;
                 routed.digested = unasked.len();
@@ -115,7 +128,14 @@ impl Store {
                 routed.told = unasked.len();
             }
         }
-        let ids: Vec<Keyed<'_>> = rows.iter().map(|row| Keyed { id: &row.id }).collect();
+        let ids: Vec<Keyed<'_>> = rows
+            .iter()
+            .filter(|row| !kept_back.contains(row.id.as_str()))
+            .map(|row| Keyed { id: &row.id })
+            .collect();
+        if ids.is_empty() {
+            return Ok(routed);
+        }
         let sql = each!(
             tx.dialect(),
             "UPDATE outbox SET sent_at = $2 WHERE id IN (SELECT e.value->>'id' FROM ",

@@ -227,7 +227,6 @@ fn what_nobody_asked_for_in_chat_is_told_to_the_channel() {
 }
 
 #[test]
-#[ignore = "results that come one after the other are told one by one"]
 fn a_flood_of_results_is_one_message() {
     let mut world = World::on_sqlite();
     for number in 0..30 {

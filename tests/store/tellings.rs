@@ -87,7 +87,10 @@ async fn long_enough(db: &Db) {
 }
 
 async fn route(store: &Store) -> Routed {
-    store.route_outbox(1_000, CHANNEL, 5).await.unwrap()
+    store
+        .route_outbox(1_000, CHANNEL, 5, std::time::Duration::ZERO)
+        .await
+        .unwrap()
 }
 
 async fn due(store: &Store) -> Vec<Telling> {
@@ -473,6 +476,7 @@ async fn what_nobody_asked_for_is_told_to_the_channel(db: Db) {
     assert_eq!(
         routed,
         Routed {
+            kept_back: 0,
             rows: 7,
             taken: 0,
             told: 4,
@@ -512,7 +516,10 @@ async fn nobody_to_tell(db: Db) {
     let (store, _) = with_foo(&db).await;
     let claimed = claim(&store, "foo", 1).await;
     record(&store, &claimed, Outcome::Live).await;
-    let routed = store.route_outbox(9, None, 5).await.unwrap();
+    let routed = store
+        .route_outbox(9, None, 5, std::time::Duration::ZERO)
+        .await
+        .unwrap();
     assert_eq!((routed.rows, routed.told, routed.digested), (1, 0, 0));
     assert_eq!(route(&store).await, Routed::default());
     assert!(due(&store).await.is_empty());
@@ -545,6 +552,7 @@ async fn a_flood_is_one_digest(db: Db) {
     assert_eq!(
         routed,
         Routed {
+            kept_back: 0,
             rows: 30,
             taken: 1,
             told: 0,
@@ -742,7 +750,10 @@ async fn routers_at_once_route_once(db: Db) {
         tasks.spawn(async move {
             let mut sum = (0, 0, 0);
             loop {
-                let routed = store.route_outbox(3, CHANNEL, 5).await.unwrap();
+                let routed = store
+                    .route_outbox(3, CHANNEL, 5, std::time::Duration::ZERO)
+                    .await
+                    .unwrap();
                 if routed.rows == 0 {
                     return sum;
                 }

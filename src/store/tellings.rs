@@ -14,7 +14,7 @@ use crate::model::{Millis, SiteName, Slug};
 /// How often an address for answers can be used.
 pub const URL_USES: i64 = 5;
 /// How long whoever tells something has it for itself.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(15);
 
 /// Something that somebody is to be told.
 ///
@@ -141,7 +141,7 @@ impl Reader {
 }
 
 impl Store {
-    /// What is to be told now, in order within each conversation. It is the caller's for 30
+    /// What is to be told now, in order within each conversation. It is the caller's for 15
     /// seconds; nobody else gets it, or what follows it in its conversation, before that, or before
     /// [`Store::told`] or [`Store::telling_failed`].
     ///

@@ -122,7 +122,7 @@ impl Club {
             "{:?}",
             reply.answer
         );
-        let saved = self.slack.wait_for_modal(user, "on its way");
+        let saved = self.slack.wait_for_modal(user, "Saved");
         self.slack.close(url, user, &saved);
         asked
     }

@@ -141,9 +141,9 @@ fn it_asks_for_what_the_program_needs() {
         settings,
         ..
     } = manifest();
-    assert_eq!(set(&oauth_config.scopes.bot), set(&BOT_SCOPES));
+    assert_eq!(set(&oauth_config.scopes.bot), set(BOT_SCOPES));
     let events = settings.event_subscriptions;
-    assert_eq!(set(&events.bot_events), set(&BOT_EVENTS));
+    assert_eq!(set(&events.bot_events), set(BOT_EVENTS));
     let shortcuts: Vec<_> = features
         .shortcuts
         .iter()

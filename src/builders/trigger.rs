@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{ContentHash, SecretError, SiteName};
+use crate::model::{ContentHash, SiteName};
 
 /// What every builder is told about the build that it starts; the JSON body of a trigger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,12 +50,5 @@ impl TriggerError {
         Self::Refused {
             error: error.into(),
         }
-    }
-}
-
-/// Without its secret a trigger cannot leave.
-impl From<SecretError> for TriggerError {
-    fn from(error: SecretError) -> Self {
-        Self::refused(crate::chain(&error))
     }
 }

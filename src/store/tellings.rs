@@ -51,7 +51,7 @@ pub struct Telling {
     pub state: String,
     /// Since when.
     pub state_at: Millis,
-    /// What went wrong; of a `digest` a [`Flood`] as JSON.
+    /// What went wrong; of a `digest` a [`Flood`](super::Flood) as JSON.
     pub detail: Option<String>,
     /// The address for answers, sealed.
     pub response_url: Option<String>,

@@ -46,7 +46,7 @@ pub enum Action {
     Resume(SiteName),
     /// `plan`: of all sites.
     Plan,
-    /// `unfollow`, value: JSON of [`Unfollow`].
+    /// `unfollow`, value: JSON of `Unfollow`.
     Unfollow(Unfollow),
     /// `dismiss`: take the question away.
     Dismiss,
@@ -173,7 +173,7 @@ impl Action {
         Button::new(text, self.id(), &self.value())
     }
 
-    /// A line of a menu (with the id [`MORE`]) that asks for it.
+    /// A line of a menu (with the id `MORE`) that asks for it.
     pub fn choice(&self, text: &str) -> Choice {
         Choice::new(text, format!("{} {}", self.id(), self.value()).trim_end())
     }
@@ -225,7 +225,7 @@ pub struct EditorMeta {
     /// Whether readers see it already (or will, at its time): there is no draft to go back to.
     #[serde(default)]
     pub published: bool,
-    /// How the fields of the text belong together, as [`split`](super::split) says.
+    /// How the fields of the text belong together, as `split` says.
     #[serde(default)]
     pub joins: String,
     /// The revision that was opened, to see that nobody else changed it since.

@@ -30,7 +30,7 @@ pub struct Parts {
 ///
 /// # Errors
 ///
-/// [`TooLong`] if it has more than [`LONGEST`] characters.
+/// `TooLong` if it has more than `LONGEST` characters.
 pub fn split_body(text: &str) -> Result<Parts, TooLong> {
     let length = units(text);
     if length > LONGEST {

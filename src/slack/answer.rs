@@ -49,7 +49,7 @@ impl From<View> for Answer {
 }
 
 /// Slack gives up after 3 seconds, and shows a message that helps nobody.
-const PATIENCE: Duration = Duration::from_millis(2_500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// Answers a request. `id` is the same for every time that the same request comes.
 pub(super) async fn answer(app: &App, caller: &Caller, request: &Request, id: &str) -> Answer {
@@ -86,19 +86,11 @@ async fn answer_it(
     request: &Request,
     id: &str,
 ) -> Result<Answer, Trouble> {
-    let snapshot = app.snapshot().ok_or_else(|| {
-        Trouble::Refused("Microblot is just starting. Please try again in a moment.".to_owned())
-    })?;
-    let at = Desk {
-        app,
-        caller,
-        snapshot: &snapshot,
-        id,
-    };
+    let snapshot = seen(app)?;
     if let Request::Help { verb } = request {
         return Ok(look::help(*verb).into());
     }
-    at.is_open()?;
+    let at = Desk::open(app, caller, &snapshot, id)?;
     // Who somebody is costs a query, and matters for few requests.
     if policy::needs_rank(request, &snapshot.settings.slack) {
         let rank = app.rank(caller, &snapshot.settings.slack).await?;
@@ -144,6 +136,13 @@ async fn answer_it(
     })
 }
 
+/// What the loop saw last: without it nothing can be answered.
+pub(super) fn seen(app: &App) -> Result<Snapshot, Trouble> {
+    app.snapshot().ok_or_else(|| {
+        Trouble::Refused("Microblot is just starting. Please try again in a moment.".to_owned())
+    })
+}
+
 /// What it takes to answer: who asks, and what is known.
 #[derive(Clone, Copy)]
 pub(super) struct Desk<'a> {
@@ -155,11 +154,21 @@ pub(super) struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    /// Whether this workspace has anything to do with this server.
-    pub(super) fn is_open(&self) -> Result<(), Trouble> {
-        let team = &self.caller.team;
-        if self.snapshot.sites.contains_key(team) || self.app.tokens.has(team) {
-            return Ok(());
+    /// For a workspace that has anything to do with this server.
+    pub(super) fn open(
+        app: &'a App,
+        caller: &'a Caller,
+        snapshot: &'a Snapshot,
+        id: &'a str,
+    ) -> Result<Self, Trouble> {
+        let team = &caller.team;
+        if snapshot.sites.contains_key(team) || app.tokens.has(team) {
+            return Ok(Self {
+                app,
+                caller,
+                snapshot,
+                id,
+            });
         }
         Err(Trouble::Refused(format!(
             "No site belongs to this workspace yet. Whoever runs Microblot adds \

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::answer::{Answer, Desk, Trouble, answer, excuse, within};
+use super::answer::{Answer, Desk, PATIENCE, Trouble, answer, excuse, seen, within};
 use super::app::App;
 use super::blocks::{View, ViewReply};
 use super::caller::Caller;
@@ -172,14 +172,8 @@ async fn carry_out_here(
     in_modal: bool,
     id: &str,
 ) -> Result<Answer, Trouble> {
-    let snapshot = starting(app)?;
-    let at = Desk {
-        app,
-        caller,
-        snapshot: &snapshot,
-        id,
-    };
-    at.is_open()?;
+    let snapshot = seen(app)?;
+    let at = Desk::open(app, caller, &snapshot, id)?;
     Ok(match action {
         Action::List(of) => {
             let page = look::page(&at, of.clone()).await?;
@@ -234,20 +228,9 @@ async fn keep(
     id: &str,
     below: &mut Option<View>,
 ) -> Result<Answer, Trouble> {
-    let snapshot = starting(app)?;
-    let at = Desk {
-        app,
-        caller,
-        snapshot: &snapshot,
-        id,
-    };
-    at.is_open()?;
-    let Some(meta) = EditorMeta::parse(&view.private_metadata) else {
-        return Err(Trouble::Refused(
-            "This editor is of an older version. Copy your text.".to_owned(),
-        ));
-    };
-    let typed = typed(&meta, view);
+    let snapshot = seen(app)?;
+    let at = Desk::open(app, caller, &snapshot, id)?;
+    let (meta, typed) = typed(view)?;
     let post = match write::save(&at, &meta, &typed, Wish::Keep).await? {
         Ok(post) => post,
         // Only a submission can show errors at fields: here the first one is told on top.
@@ -269,15 +252,24 @@ async fn keep(
     Ok(screens::preview_view(&post.revision.title, &link, until).into())
 }
 
-/// What was typed into the editor's fields.
-fn typed(meta: &EditorMeta, view: &ViewState) -> Typed {
-    Typed::read(meta, |id| match view.value(id, id) {
+/// What the editor was opened for, and what was typed into its fields.
+fn typed(view: &ViewState) -> Result<(EditorMeta, Typed), Trouble> {
+    let Some(meta) = EditorMeta::parse(&view.private_metadata) else {
+        return Err(Trouble::Refused(
+            "This editor is of an older version. Copy your text.".to_owned(),
+        ));
+    };
+    let typed = Typed::read(&meta, |id| match view.value(id, id) {
         ViewValue::Text(text) => Some(text.clone()),
         ViewValue::Chosen(chosen) => chosen.first().cloned(),
         ViewValue::At(at) => Some(at.0.div_euclid(1000).to_string()),
         ViewValue::Empty => None,
-    })
+    });
+    Ok((meta, typed))
 }
+
+/// For whoever waits in front of the editor.
+const BUSY: &str = "Microblot is busy right now. Your text is still here: try again in a moment.";
 
 /// A submitted modal: it closes, changes, or shows what is wrong with which field.
 async fn submitted(app: &App, submission: &Submission) -> Response {
@@ -292,23 +284,16 @@ async fn submitted(app: &App, submission: &Submission) -> Response {
         view.id,
         view.hash.as_deref().unwrap_or_default()
     );
-    let work = tokio::time::timeout(
-        std::time::Duration::from_millis(2_500),
-        publish(app, &caller, view, &id),
-    );
+    let work = tokio::time::timeout(PATIENCE, publish(app, &caller, view, &id));
     let reply = match work.await {
         Ok(Ok(reply)) => reply,
         Ok(Err(Trouble::Refused(text))) => at_the_title(&text),
         Ok(Err(Trouble::Denied(refusal))) => at_the_title(&refusal.to_string()),
         Ok(Err(trouble)) => {
             let _logged = excuse(&trouble);
-            at_the_title(
-                "Microblot is busy right now. Your text is still here: try again in a moment.",
-            )
+            at_the_title(BUSY)
         }
-        Err(_elapsed) => at_the_title(
-            "Microblot is busy right now. Your text is still here: try again in a moment.",
-        ),
+        Err(_elapsed) => at_the_title(BUSY),
     };
     Json(reply).into_response()
 }
@@ -326,20 +311,9 @@ async fn publish(
     view: &ViewState,
     id: &str,
 ) -> Result<ViewReply, Trouble> {
-    let snapshot = starting(app)?;
-    let at = Desk {
-        app,
-        caller,
-        snapshot: &snapshot,
-        id,
-    };
-    at.is_open()?;
-    let Some(meta) = EditorMeta::parse(&view.private_metadata) else {
-        return Err(Trouble::Refused(
-            "This editor is of an older version. Copy your text.".to_owned(),
-        ));
-    };
-    let typed = typed(&meta, view);
+    let snapshot = seen(app)?;
+    let at = Desk::open(app, caller, &snapshot, id)?;
+    let (meta, typed) = typed(view)?;
     Ok(
         match write::save(&at, &meta, &typed, Wish::Publish).await? {
             Ok(post) => ViewReply::Update {
@@ -356,14 +330,8 @@ async fn from_message(
     caller: &Caller,
     shortcut: &MessageShortcut,
 ) -> Result<Answer, Trouble> {
-    let snapshot = starting(app)?;
-    let at = Desk {
-        app,
-        caller,
-        snapshot: &snapshot,
-        id: "",
-    };
-    at.is_open()?;
+    let snapshot = seen(app)?;
+    let at = Desk::open(app, caller, &snapshot, "")?;
     let names = mirror::names(app, &caller.team, &shortcut.message.text).await?;
     let (title, body) = mirror::text(&shortcut.message, &names);
     write::new_from(&at, title, &body)
@@ -379,15 +347,9 @@ fn dismiss(app: &App, caller: &Caller) {
     });
 }
 
-fn starting(app: &App) -> Result<crate::engine::snapshot::Snapshot, Trouble> {
-    app.snapshot().ok_or_else(|| {
-        Trouble::Refused("Microblot is just starting. Please try again in a moment.".to_owned())
-    })
-}
-
 /// The Home tab of somebody.
 pub(super) async fn home(app: &App, caller: &Caller) -> Result<View, Trouble> {
-    let snapshot = starting(app)?;
+    let snapshot = seen(app)?;
     let at = Desk {
         app,
         caller,

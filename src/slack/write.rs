@@ -24,31 +24,25 @@ pub(super) enum Wish {
 
 /// The editor for a new post.
 pub(super) fn new(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<View, Trouble> {
-    let card = at.site_or_only(site)?;
-    Ok(screens::editor(&EditorForm {
-        meta: meta(at, card),
-        sites: choices(at),
-        site: card.map(|card| card.name.clone()),
-        title: String::new(),
-        text: Parts {
-            parts: vec![String::new()],
-            joins: String::new(),
-        },
-        category: None,
-        at: None,
-        notice: None,
-    }))
+    let nothing = Parts {
+        parts: vec![String::new()],
+        joins: String::new(),
+    };
+    Ok(for_new(at, at.site_or_only(site)?, String::new(), nothing))
 }
 
 /// The editor with a text that was written elsewhere.
 pub(super) fn new_from(at: &Desk<'_>, title: String, body: &str) -> Result<Answer, Trouble> {
-    let card = at.only();
     let Ok(text) = screens::split_body(body) else {
         return Err(Trouble::Refused(
             "This message is longer than the editor takes: 30,000 characters.".to_owned(),
         ));
     };
-    Ok(screens::editor(&EditorForm {
+    Ok(for_new(at, at.only(), title, text).into())
+}
+
+fn for_new(at: &Desk<'_>, card: Option<&Card>, title: String, text: Parts) -> View {
+    screens::editor(&EditorForm {
         meta: meta(at, card),
         sites: choices(at),
         site: card.map(|card| card.name.clone()),
@@ -58,7 +52,6 @@ pub(super) fn new_from(at: &Desk<'_>, title: String, body: &str) -> Result<Answe
         at: None,
         notice: None,
     })
-    .into())
 }
 
 /// The editor for a post that is there.
@@ -102,7 +95,6 @@ pub(super) fn editor_with(at: &Desk<'_>, meta: &EditorMeta, typed: Typed, notice
 fn meta(at: &Desk<'_>, card: Option<&Card>) -> EditorMeta {
     EditorMeta {
         site: card.map(|card| card.name.clone()),
-        conversation: at.caller.channel.clone(),
         response_url: at
             .caller
             .response_url

@@ -231,9 +231,6 @@ pub struct EditorMeta {
     /// The revision that was opened, to see that nobody else changed it since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Digest>,
-    /// The conversation in which it was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub conversation: Option<String>,
     /// Where to answer there, sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_url: Option<String>,
@@ -253,7 +250,6 @@ impl EditorMeta {
         const ROOM: usize = 1800;
         let mut meta = self.clone();
         meta.response_url = meta.response_url.filter(|sealed| sealed.len() <= ROOM);
-        meta.conversation = meta.conversation.filter(|id| id.len() <= 255);
         meta.request = meta.request.filter(|id| id.len() <= 255);
         view.metadata(json(&meta))
     }

@@ -202,7 +202,6 @@ fn form(text: &str, parts: Parts) -> EditorForm {
     EditorForm {
         meta: EditorMeta {
             post: Some(id(1)),
-            conversation: Some(text.to_owned()),
             response_url: Some(text.to_owned()),
             request: Some(text.to_owned()),
             ..EditorMeta::default()

@@ -20,20 +20,15 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue};
 use axum::serve::ListenerExt as _;
-use microblot::builders::Builders;
-use microblot::engine::dispatch::Dispatcher;
-use microblot::engine::run::{Health, Loop};
-use microblot::engine::workspace::Workspace;
-use microblot::http;
-use microblot::model::{HolderId, Millis, Secret};
+use microblot::model::{Millis, Secret};
 use microblot::slack::api::{Api, TIMEOUTS};
 use microblot::slack::app::{App, Parts, Tokens};
 use microblot::slack::seal::{Key, Purpose, Sealer};
 use microblot::slack::signature::{Gate, SigningSecret, verify};
 use microblot::slack::{router, worker};
 use microblot::store::{PersonRow, PostFilter, Store};
-use microblot::watch::Watcher;
 use microblot::web::{self, Web};
+use support::engine::Engine;
 use support::load::{self, Pace, Run};
 use support::signed::{self, SECRET, TEAM, USER};
 use support::{estate, table};
@@ -92,19 +87,7 @@ async fn store(root: &Path) -> Store {
 
 /// What `microblot serve` runs: the loop, the worker and the routes; and where.
 async fn serve(root: &Path, store: &Store) -> SocketAddr {
-    let (wake, files) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let workspace = Workspace::new(&root.join("sites.toml"), None);
-    let watcher = Watcher::start(workspace.config(), workspace.root(), files.clone());
-    let client = http::client(http::Timeouts::default()).unwrap();
-    let dispatcher = Dispatcher::start(
-        store.clone(),
-        Builders::new(client, root.to_owned(), None),
-        HolderId::new("slack".to_owned()),
-        Duration::from_secs(30),
-        wake.clone(),
-        None,
-    );
-    let (health, mut seen) = watch::channel(Health::default());
+    let mut engine = Engine::start(root, store.clone());
     let (stop, stopped) = watch::channel(false);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let local = listener.local_addr().unwrap();
@@ -112,8 +95,8 @@ async fn serve(root: &Path, store: &Store) -> SocketAddr {
     let secret = SigningSecret::new(&Secret::new(SECRET)).unwrap();
     let app = App::new(Parts {
         store: store.clone(),
-        health: seen.clone(),
-        wake: wake.clone(),
+        health: engine.health.clone(),
+        wake: engine.wake.clone(),
         work: Arc::new(Notify::new()),
         // Nobody answers there: no answer waits for Slack.
         api: Api::new("http://127.0.0.1:9/api/", TIMEOUTS).unwrap(),
@@ -131,30 +114,19 @@ async fn serve(root: &Path, store: &Store) -> SocketAddr {
         .unwrap();
     let web = Web {
         reader: store.reader().clone(),
-        health: seen.clone(),
+        health: engine.health.clone(),
         metrics,
         root: root.into(),
         address: None,
     };
     let routes = web::router(web).merge(router(app.clone()));
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    tokio::spawn(worker::run(app, stopped.clone()));
-    let engine = Loop::new(
-        store.clone(),
-        workspace,
-        watcher,
-        dispatcher,
-        wake,
-        files,
-        health,
-    );
+    engine.looked().await;
+    // Both run for as long as somebody could stop them.
     tokio::spawn(async move {
-        engine.run(stopped).await;
-        drop(stop);
+        worker::run(app, stopped).await;
+        drop((stop, engine));
     });
-    seen.wait_for(|health| health.snapshot.is_some())
-        .await
-        .unwrap();
     local
 }
 

@@ -19,13 +19,12 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{Path as Segments, State};
 use axum::http::StatusCode;
-use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
 use microblot::engine::estate::Estate;
 use microblot::http;
 use microblot::model::{PostChange, PostDraft, PostId, Publish, SiteName};
 use microblot::store::Store;
-use support::engine::Engine;
+use support::engine::{self, Engine};
 use support::storm::{self, Edit, OWN, Op, POSTS, SITES, TEAM, World};
 use support::{estate, table};
 use tokio::task::JoinSet;
@@ -74,27 +73,12 @@ async fn hook(
     StatusCode::OK
 }
 
-/// Answers hooks in a thread of its own, and says where.
+/// Answers hooks, and says where.
 fn serve(hooks: Vec<Shared>) -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener)
-                .unwrap()
-                .tap_io(|stream| stream.set_nodelay(true).unwrap());
-            let router = Router::new()
-                .route("/{strategy}/{site}", axum::routing::post(hook))
-                .with_state(hooks);
-            axum::serve(listener, router).await.unwrap();
-        });
-    });
-    address
+    let router = Router::new()
+        .route("/{strategy}/{site}", axum::routing::post(hook))
+        .with_state(hooks);
+    engine::serve(router)
 }
 
 /// Waits until an edit happens.

@@ -22,7 +22,8 @@ use tokio::task::JoinHandle;
 pub struct Engine {
     /// Makes it look.
     pub wake: Arc<Notify>,
-    health: watch::Receiver<Health>,
+    /// What it says about itself.
+    pub health: watch::Receiver<Health>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -86,6 +87,14 @@ pub fn hooks() -> (String, mpsc::UnboundedReceiver<Called>) {
         let _nobody_counts = calls.send((number, Instant::now()));
     }
     let (send, calls) = mpsc::unbounded_channel();
+    let router = Router::new()
+        .route("/{number}", axum::routing::post(hook))
+        .with_state(send);
+    (serve(router), calls)
+}
+
+/// Serves in a thread of its own, so that it takes no turn from what is measured. Gives its address.
+pub fn serve(router: Router) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -98,11 +107,8 @@ pub fn hooks() -> (String, mpsc::UnboundedReceiver<Called>) {
             let listener = tokio::net::TcpListener::from_std(listener)
                 .unwrap()
                 .tap_io(|stream| stream.set_nodelay(true).unwrap());
-            let router = Router::new()
-                .route("/{number}", axum::routing::post(hook))
-                .with_state(send);
             axum::serve(listener, router).await.unwrap();
         });
     });
-    (address, calls)
+    address
 }

@@ -193,6 +193,23 @@ impl PostState {
     }
 }
 
+impl fmt::Display for PostState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for PostState {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Draft, Self::Scheduled, Self::Published, Self::Deleted]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or_else(|| format!("{word:?} is no state of a post"))
+    }
+}
+
 /// When a post is to be seen by readers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Publish {

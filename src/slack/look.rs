@@ -179,7 +179,7 @@ pub(super) async fn info(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Messag
     let unseen = store.posts(&of(true), MANY).await?;
     let scheduled = unseen
         .iter()
-        .filter(|post| post.state == "scheduled")
+        .filter(|post| post.state == PostState::Scheduled)
         .count() as u64;
     let drafts = unseen.len() as u64 - scheduled;
     let home = card.spec.url.trim_end_matches('/');
@@ -262,12 +262,6 @@ pub(super) async fn posts(
 
 /// A post of a list, as it is shown.
 pub(super) fn listed(at: &Desk<'_>, post: Listed, may_change: bool) -> screens::PostRow {
-    let state = match post.state.as_str() {
-        "draft" => PostState::Draft,
-        "scheduled" => PostState::Scheduled,
-        "deleted" => PostState::Deleted,
-        _ => PostState::Published,
-    };
     let card = post
         .site
         .parse::<SiteName>()
@@ -277,11 +271,11 @@ pub(super) fn listed(at: &Desk<'_>, post: Listed, may_change: bool) -> screens::
         id: post.id,
         title: post.title,
         site_title: card.map_or_else(|| post.site.clone(), |card| card.spec.title.clone()),
-        state,
+        state: post.state,
         publish_at: post.publish_at,
         updated_at: post.updated_at,
         url: card
-            .filter(|_| state == PostState::Published)
+            .filter(|_| post.state == PostState::Published)
             .map(|card| address(card, &post.slug)),
         may_change,
     }

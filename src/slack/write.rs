@@ -378,7 +378,7 @@ fn row(at: &Desk<'_>, post: &Post) -> screens::PostRow {
         site: post.site.to_string(),
         slug: post.slug.to_string(),
         title: post.revision.title.clone(),
-        state: post.state.as_str().to_owned(),
+        state: post.state,
         publish_at: post.publish_at,
         updated_at: post.updated_at,
         account: post.account.clone(),

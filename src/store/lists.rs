@@ -8,7 +8,7 @@ use super::Reader;
 use super::db::{Dialect, pool};
 use super::error::StoreError;
 use super::estate::parsed;
-use crate::model::{Millis, PostId, SiteName};
+use crate::model::{Millis, PostId, PostState, SiteName};
 
 /// Which posts are listed.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ pub struct Listed {
     /// Its title.
     pub title: String,
     /// Where it is in its life.
-    pub state: String,
+    pub state: PostState,
     /// When it is to be, or was, published.
     pub publish_at: Option<Millis>,
     /// When it was last changed.
@@ -93,7 +93,7 @@ impl Reader {
                     site: raw.site,
                     slug: raw.slug,
                     title: raw.title,
-                    state: raw.state,
+                    state: parsed(&raw.state)?,
                     publish_at: raw.publish_at.map(Millis),
                     updated_at: Millis(raw.updated_at),
                     account: raw.account,

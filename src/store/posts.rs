@@ -327,12 +327,7 @@ fn post(raw: RawPost) -> Result<Post, StoreError> {
         id: parsed(&raw.id)?,
         site: parsed(&raw.site)?,
         slug: Slug::from_stored(raw.slug),
-        state: match raw.state.as_str() {
-            "draft" => PostState::Draft,
-            "scheduled" => PostState::Scheduled,
-            "published" => PostState::Published,
-            _ => PostState::Deleted,
-        },
+        state: parsed(&raw.state)?,
         publish_at: raw.publish_at.map(Millis),
         created_at: Millis(raw.created_at),
         updated_at: Millis(raw.updated_at),

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 
 use super::api::Api;
 use super::install::Installation;
+use super::pages::Pages;
 use super::seal::Sealer;
 use super::signature::Gate;
 use crate::engine::run::Health;
@@ -17,7 +18,13 @@ use crate::store::{Store, StoreError};
 
 /// The Slack side of a replica. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    parts: Parts,
+    pages: Pages,
+}
 
 /// What it is made of.
 #[derive(Debug)]
@@ -55,7 +62,13 @@ pub struct Tokens {
 impl App {
     /// From its parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let pages = Pages::default();
+        Self(Arc::new(Shared { parts, pages }))
+    }
+
+    /// The pages of the list of sites that were made since the last look.
+    pub(super) fn pages(&self) -> &Pages {
+        &self.0.pages
     }
 
     /// What the loop saw last; `None`: it has not looked yet.
@@ -73,7 +86,7 @@ impl std::ops::Deref for App {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
     }
 }
 

@@ -365,8 +365,6 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(BUSY)
-        // Rows come from a thread of their own, which waits for room: few, long visits.
-        .row_buffer_size(1024)
         .foreign_keys(true)
 }
 

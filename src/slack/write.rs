@@ -180,7 +180,7 @@ pub(super) async fn save(
             Ok(Ok(post))
         }
         // The post was made by an earlier press of a button in this editor, whose answer did not
-        // arrive: this is another version of it.
+        // arrive: this is the same again, or another version of it.
         Err(StoreError::AlreadyDone) => {
             let request = by.request.unwrap_or_default();
             let made = at.app.store.done(&request).await?;
@@ -188,6 +188,10 @@ pub(super) async fn save(
             let Some(id) = id else {
                 return Err(Trouble::Refused("This was saved before.".to_owned()));
             };
+            let (post, _card) = own(at, &id).await?;
+            if is_as_typed(&post, typed, wish, now) {
+                return Ok(Ok(post));
+            }
             change(
                 at,
                 &EditorMeta {
@@ -244,6 +248,15 @@ async fn change(
             card.spec.title
         ))),
     }
+}
+
+/// Whether nothing is left to be done.
+fn is_as_typed(post: &Post, typed: &Typed, wish: Wish, now: Millis) -> bool {
+    let stored = &post.revision;
+    stored.title == typed.title
+        && stored.body == typed.body()
+        && stored.category == typed.category
+        && publication(post, typed.at, wish, now).is_none()
 }
 
 /// What becomes of a post's place in its life.

@@ -15,6 +15,8 @@ mod commands;
 mod days;
 mod events;
 mod install;
+mod kills;
 mod life;
 mod secrets;
 mod trail;
+mod wire;

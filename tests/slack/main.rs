@@ -10,6 +10,7 @@
 mod support;
 
 mod bad;
+mod busy;
 mod club;
 mod commands;
 mod days;

@@ -21,3 +21,4 @@ mod life;
 mod secrets;
 mod trail;
 mod wire;
+mod worker;

@@ -18,6 +18,7 @@ mod events;
 mod install;
 mod kills;
 mod life;
+mod posts;
 mod secrets;
 mod trail;
 mod wire;

@@ -43,18 +43,22 @@ pub async fn run(app: App, stop: watch::Receiver<bool>) {
 
 /// Says for whom this server works: the id of a workspace is what `sites.toml` needs.
 async fn introduce(app: App) {
-    let Some(token) = app.tokens.of("") else {
+    while let Some(identity) = app.tokens.own(&app.api).await {
+        match identity {
+            Ok(identity) => info!(
+                workspace = identity.team,
+                user = identity.user,
+                "SLACK_BOT_TOKEN is of the workspace {}",
+                identity.team_name
+            ),
+            Err(ApiError::Later { after, why }) => {
+                debug!(why, "cannot ask whose token this is");
+                tokio::time::sleep(after.unwrap_or(SLOW)).await;
+                continue;
+            }
+            Err(error) => warn!(%error, "SLACK_BOT_TOKEN does not work"),
+        }
         return;
-    };
-    match app.api.auth_test(&token).await {
-        Ok(identity) => info!(
-            workspace = identity.team,
-            user = identity.user,
-            "SLACK_BOT_TOKEN is of the workspace {}",
-            identity.team_name
-        ),
-        Err(ApiError::Later { why, .. }) => debug!(why, "cannot ask whose token this is"),
-        Err(error) => warn!(%error, "SLACK_BOT_TOKEN does not work"),
     }
 }
 
@@ -249,8 +253,21 @@ fn wake_at(app: &App, after: Duration) {
 
 /// Reads a page of a channel. Answers how far it came, and when to go on.
 async fn read(app: &App, channel: &ChannelRow) -> Result<(Option<String>, Duration), Unknown> {
-    let Some(token) = app.tokens.of(&channel.workspace) else {
-        return Ok((None, SHUT));
+    let token = match app.token(&channel.workspace).await {
+        Ok(token) => token,
+        Err(ApiError::Later { after, why }) => {
+            debug!(
+                why,
+                channel = channel.id,
+                "it is not known yet whose token this is"
+            );
+            return Ok((None, after.unwrap_or(NEXT_PAGE * 15)));
+        }
+        Err(error) => {
+            let workspace = &channel.workspace;
+            warn!(%error, workspace, channel = channel.id, "a mirrored channel cannot be read");
+            return Ok((None, SHUT));
+        }
     };
     if channel.state == ChannelState::Queued {
         // Events come only from where the app is. A private channel has to let it in itself.

@@ -64,6 +64,9 @@ fn a_channel_becomes_a_blog(world: World) {
     assert!(!feed.contains("xoxe-private"), "{feed}");
 
     // Changed; and an older change that comes late changes nothing.
+    let (seconds, _) = ts.split_once('.').unwrap();
+    let seconds: u64 = seconds.parse().unwrap();
+    let later = |by: u64| format!("{}.000000", seconds + by);
     let change = |at: &str, text: &str| {
         let mut changed = message(at, "");
         changed["subtype"] = json!("message_changed");
@@ -72,19 +75,19 @@ fn a_channel_becomes_a_blog(world: World) {
         changed["previous_message"] = message(&ts, "Seeds");
         slack.event(&url, TEAM, &changed);
     };
-    change("1795252500.000000", "Seeds are sold");
+    change(&later(100), "Seeds are sold");
     titles(&["Seeds are sold", "A picture"]);
-    change("1795252450.000000", "Seeds are late");
+    change(&later(50), "Seeds are late");
     let (_, said) = slack.write(&url, TEAM, GRACE, "C0ELSEWHERE", "Not mirrored");
     assert_eq!(said.answer.status, 200);
-    let mut gone = message("1795252600.000000", "");
+    let mut gone = message(&later(200), "");
     gone["subtype"] = json!("message_deleted");
     gone["deleted_ts"] = json!("1700000402.000100");
     slack.event(&url, TEAM, &gone);
     titles(&["Seeds are sold"]);
     // The deleted one does not come back, in whatever order its events come.
     slack.event(&url, TEAM, &file);
-    change("1795252700.000000", "Seeds are sold out");
+    change(&later(300), "Seeds are sold out");
     titles(&["Seeds are sold out"]);
 }
 

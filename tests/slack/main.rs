@@ -20,6 +20,7 @@ mod kills;
 mod life;
 mod posts;
 mod secrets;
+mod tokens;
 mod trail;
 mod wire;
 mod worker;

@@ -1,5 +1,6 @@
 //! What is done on a schedule: events that came in, gaps in mirrored channels, names of people.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,6 +11,7 @@ use super::app::App;
 use super::payload::{Envelope, Event, MessageEvent, MessageKind, Spoken};
 use super::people::{self, Unknown};
 use super::{mirror, tell};
+use crate::engine::run::Health;
 use crate::engine::snapshot::ChatSites;
 use crate::model::Millis;
 use crate::store::{ChannelRow, ChannelState, Declared, Received};
@@ -80,10 +82,28 @@ async fn work(app: App, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = app.work.notified() => {}
             () = tokio::time::sleep(pause) => {}
-            _ = health.changed(), if declared.is_none() => {}
+            () = others_declared(&mut health, declared.as_deref()) => {}
             _ = stop.changed() => {}
         }
     }
+}
+
+/// Waits for a look of the loop that finds other channels declared than those that are known.
+async fn others_declared(health: &mut watch::Receiver<Health>, known: Option<&[Declared]>) {
+    let mut seen: Option<Arc<ChatSites>> = None;
+    while health.changed().await.is_ok() {
+        let Some(snapshot) = health.borrow_and_update().snapshot.clone() else {
+            continue;
+        };
+        // Most looks find the same sites.
+        let is_seen = |sites| Arc::ptr_eq(sites, &snapshot.sites);
+        if !seen.as_ref().is_some_and(is_seen) && known != Some(&channels_of(&snapshot.sites)) {
+            return;
+        }
+        seen = Some(snapshot.sites);
+    }
+    // The loop ended, and so does the process.
+    std::future::pending().await
 }
 
 async fn look(app: &App, declared: &mut Option<Vec<Declared>>) -> Result<(), Unknown> {

@@ -28,7 +28,8 @@ pub(super) fn new(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<View, Trouble
         parts: vec![String::new()],
         joins: String::new(),
     };
-    Ok(for_new(at, at.site_or_only(site)?, String::new(), nothing))
+    let card = at.site_or_only(site)?;
+    for_new(at, card, String::new(), nothing)
 }
 
 /// The editor with a text that was written elsewhere.
@@ -38,11 +39,23 @@ pub(super) fn new_from(at: &Desk<'_>, title: String, body: &str) -> Result<Answe
             "This message is longer than the editor takes: 30,000 characters.".to_owned(),
         ));
     };
-    Ok(for_new(at, at.only(), title, text).into())
+    Ok(for_new(at, at.only(), title, text)?.into())
 }
 
-fn for_new(at: &Desk<'_>, card: Option<&Card>, title: String, text: Parts) -> View {
-    screens::editor(&EditorForm {
+fn for_new(
+    at: &Desk<'_>,
+    card: Option<&Card>,
+    title: String,
+    text: Parts,
+) -> Result<View, Trouble> {
+    if at.all().next().is_none() {
+        return Err(Trouble::Refused(
+            "This workspace has no blog to write for yet: whoever runs Microblot can declare one \
+             in `sites.toml`, and admins can make one with `/microblot site add NAME`."
+                .to_owned(),
+        ));
+    }
+    Ok(screens::editor(&EditorForm {
         meta: meta(at, card),
         sites: choices(at),
         site: card.map(|card| card.name.clone()),
@@ -51,7 +64,7 @@ fn for_new(at: &Desk<'_>, card: Option<&Card>, title: String, text: Parts) -> Vi
         category: None,
         at: None,
         notice: None,
-    })
+    }))
 }
 
 /// The editor for a post that is there.

@@ -8,10 +8,12 @@ use crate::support::http::{get, send};
 use crate::support::ports;
 use crate::support::slack::{ADA, ADMIN, CHANNEL, CLIENT_ID, CLIENT_SECRET, Slack, TEAM};
 use crate::support::world::{World, eventually};
+use crate::trail;
 
 on_both![
     a_workspace_installs_the_app_and_removes_it,
     no_workspace_gets_the_site_of_another,
+    a_name_that_is_free_again_brings_nobody_elses_posts,
 ];
 
 const OTHER: &str = "T0OTHER";
@@ -134,6 +136,50 @@ fn no_workspace_gets_the_site_of_another(world: World) {
     assert!(club.say(&url, ADA, "list t0other").contains("Ours"));
     let feed = get(&url, "/sites/t0other/feed.json").json();
     assert_eq!(feed["title"], "The t0other site");
+}
+
+fn a_name_that_is_free_again_brings_nobody_elses_posts(world: World) {
+    let club = several(world);
+    let slack = &club.slack;
+    others(slack);
+    let (_serve, url) = club.serve();
+    slack.install(&url, OTHER, "Other Club", "U0EVE");
+    let say = |text: &str| {
+        eventually(text, || {
+            let said = slack.command(&url, OTHER, "U0EVE", CHANNEL, text).words();
+            (!said.contains("who you are")).then_some(said)
+        })
+    };
+    let gone = |site: &str| {
+        eventually("it is forgotten", || {
+            let sql = format!("SELECT presence FROM site WHERE name = '{site}'");
+            (trail::query(&club.world, &sql) == ["forgotten"]).then_some(())
+        });
+    };
+    assert!(say("site add pond").contains("pond is there"));
+    eventually("they have it", || {
+        say("sites").contains("pond").then_some(())
+    });
+    slack.command(&url, OTHER, "U0EVE", CHANNEL, "new pond");
+    let editor = slack.wait_for_modal("U0EVE", "New post");
+    let typed = [("title", "Their secret"), ("body.0", "Frogs.")];
+    slack.press_with(&url, "U0EVE", &editor, "editor.draft", None, &typed);
+    slack.wait_for_modal("U0EVE", "draft is saved");
+    assert!(say("site remove pond").contains("is removed"));
+    gone("pond");
+
+    club.says(
+        &url,
+        ADMIN,
+        "site add pond",
+        &["There is a site pond already"],
+    );
+    assert!(!club.say(&url, ADMIN, "list").contains("Their secret"));
+    // Whose it was gets it back, with everything in it.
+    assert!(say("site add pond").contains("pond is there"));
+    eventually("the draft is there", || {
+        say("list pond").contains("Their secret").then_some(())
+    });
 }
 
 fn a_workspace_installs_the_app_and_removes_it(world: World) {

@@ -7,11 +7,10 @@ use super::Failure;
 use crate::engine::run::Health;
 use crate::model::{Millis, Secret};
 use crate::slack::api::{Api, SLACK_API_URL, TIMEOUTS};
-use crate::slack::app::{App, Parts};
+use crate::slack::app::{App, Parts, Tokens};
 use crate::slack::install::{Installation, SLACK_AUTHORIZE_URL};
 use crate::slack::seal::{Key, Purpose, Sealer};
 use crate::slack::signature::{Gate, SigningSecret};
-use crate::slack::tokens::Tokens;
 use crate::store::Store;
 
 /// What the rest of the process gives to the Slack side.

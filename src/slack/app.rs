@@ -9,7 +9,7 @@ use super::api::{Api, ApiError};
 use super::install::Installation;
 use super::seal::Sealer;
 use super::signature::Gate;
-use super::tokens::Tokens;
+pub use super::tokens::Tokens;
 use crate::engine::run::Health;
 use crate::engine::snapshot::Snapshot;
 use crate::model::Secret;

@@ -73,6 +73,7 @@ async fn pressed(app: &App, actions: &Actions) {
             action = pressed.action_id,
             "an unknown button of an older message"
         );
+        outdated(app, actions);
         return;
     };
     if action == Action::Opened {
@@ -99,6 +100,18 @@ async fn pressed(app: &App, actions: &Actions) {
     let in_modal = !matches!(place, Place::Message { .. });
     let answer = within(carry_out(app, &caller, &action, in_modal, &id)).await;
     show::show(app, &caller, place, answer);
+}
+
+const OUTDATED: &str = "This button does nothing any more: it is of an older message.";
+
+/// Whoever pressed a button in a message is told. What an element of a window sends is not always
+/// a press.
+fn outdated(app: &App, actions: &Actions) {
+    if actions.by.response_url.is_some() {
+        let caller = Caller::of_sender(&actions.by, None);
+        let said = screens::refusal(OUTDATED).into();
+        show::show(app, &caller, Place::Message { gives_way: false }, said);
+    }
 }
 
 fn place(action: &Action, actions: &Actions) -> Place {
@@ -211,9 +224,7 @@ async fn carry_out_here(
             .await?
             .into(),
         _ => {
-            return Err(Trouble::Refused(
-                "This button does nothing any more.".to_owned(),
-            ));
+            return Err(Trouble::Refused(OUTDATED.to_owned()));
         }
     })
 }

@@ -25,7 +25,7 @@ pub mod seal;
 mod show;
 pub mod signature;
 mod tell;
-pub mod tokens;
+mod tokens;
 pub mod worker;
 mod write;
 

@@ -51,7 +51,16 @@ pub(super) fn open(app: &App, caller: &Caller, view: View) {
 async fn opened(app: &App, caller: &Caller, view: &impl Serialize) -> Result<(), ApiError> {
     let token = app.token(&caller.team).await?;
     let trigger = caller.trigger.as_ref().ok_or(ApiError::Gone)?;
-    app.api.open_view(&token, trigger, view).await.map(|_| ())
+    unless_shown(app.api.open_view(&token, trigger, view).await)
+}
+
+/// A trigger that was used before is that of a request that came before: what it asked for was
+/// shown then.
+fn unless_shown<T>(shown: Result<T, ApiError>) -> Result<(), ApiError> {
+    match shown {
+        Err(ApiError::Refused { error, .. }) if error == "exchanged_trigger_id" => Ok(()),
+        other => other.map(|_| ()),
+    }
 }
 
 /// Shows an answer where the button was.
@@ -113,10 +122,10 @@ async fn in_modal(
 ) -> Result<(), ApiError> {
     let token = app.token(&caller.team).await?;
     if let (true, Some(trigger)) = (on_top, &caller.trigger) {
-        match app.api.push_view(&token, trigger, view).await {
-            // Three lie on each other already.
+        match unless_shown(app.api.push_view(&token, trigger, view).await) {
+            // Three lie on each other already, or it is too late.
             Err(ApiError::Refused { .. }) => {}
-            pushed => return pushed.map(|_| ()),
+            pushed => return pushed,
         }
     }
     app.api

@@ -10,6 +10,7 @@ use crate::chat::policy;
 use crate::engine::snapshot::Card;
 use crate::model::{
     Actor, Millis, Post, PostChange, PostDraft, PostId, PostState, Publish, SiteName, new_token,
+    token_of,
 };
 use crate::store::{Listed, StoreError};
 
@@ -331,9 +332,14 @@ pub(super) fn again(meta: &EditorMeta, typed: Typed, post: &Post, notice: &str) 
     })
 }
 
-/// A private link to a post as it stands.
+/// A private link to a post as it stands. The same press again gives the same link.
 pub(super) async fn preview(at: &Desk<'_>, post: &Post) -> Result<(String, Millis), Trouble> {
-    let (token, hash) = new_token();
+    let secret = &at.app.gate.secret;
+    let (token, hash) = match &at.caller.trigger {
+        Some(_) => token_of(&secret.derive(&format!("microblot preview 1 {} {}", at.id, post.id))),
+        // Nothing tells this press from others.
+        None => new_token(),
+    };
     let now = at.app.store.now().await?;
     let until = now.plus(at.snapshot.settings.slack.preview);
     at.app
@@ -345,9 +351,16 @@ pub(super) async fn preview(at: &Desk<'_>, post: &Post) -> Result<(String, Milli
 
 /// Publishes a draft.
 pub(super) async fn publish(at: &Desk<'_>, id: &PostId) -> Result<Post, Trouble> {
-    let (post, _card) = own(at, id).await?;
+    let (post, card) = own(at, id).await?;
     if post.state == PostState::Published {
-        return Ok(post);
+        // The same press again is answered like the first time.
+        return match at.app.store.done(at.id).await? {
+            Some(_before) => Ok(post),
+            None => Err(Trouble::Refused(format!(
+                "“{}” is published already, on {}.",
+                post.revision.title, card.spec.title
+            ))),
+        };
     }
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     let change = PostChange {

@@ -26,6 +26,7 @@ on_both![
     a_removed_site_is_forgotten_and_comes_back_as_it_was_shown,
     adopted_sites_are_not_built,
     a_rebuild_is_answered_once,
+    content_that_goes_back_after_a_doubtful_call_is_built,
     a_paused_site_waits,
     a_hook_that_is_gone_stalls_its_site_until_somebody_resumes_it,
     a_changed_site_is_no_longer_stalled,
@@ -505,6 +506,29 @@ fn adopted_sites_are_not_built(mut world: World) {
     assert_eq!(decisions(&plan), ["foo: build, files changed"]);
     assert_eq!(plan["sites"][0]["changes"][0]["item"], "foo/a.md");
     assert_eq!(world.reconcile(), ["foo"]);
+}
+
+fn content_that_goes_back_after_a_doubtful_call_is_built(mut world: World) {
+    two(&mut world);
+    world.reconcile();
+    let gone = |world: &World, refusal: Answer| {
+        let post = world.post("foo", "A mistake");
+        world.hooks.answer("foo", [refusal]);
+        world.fails(&["reconcile"]);
+        world.ok(&["delete", &post]);
+    };
+    // A gateway that fails may have passed the call on: the site may show the mistake.
+    gone(&world, Answer::Status(502));
+    assert_eq!(
+        world.planned(),
+        ["foo: build, outcome of the last build is unknown"]
+    );
+    assert_eq!(world.reconcile(), ["foo"]);
+    // A call that was refused started nothing.
+    gone(&world, Answer::Status(408));
+    assert_eq!(world.planned(), [""; 0]);
+    assert_eq!(world.hooks.calls_of("foo").len(), 4);
+    world.hooks.ignore_rest();
 }
 
 fn a_rebuild_is_answered_once(mut world: World) {

@@ -89,6 +89,7 @@ impl Builders {
                         return Outcome::Retry {
                             error: crate::chain(&error),
                             after: None,
+                            doubtful: false,
                         };
                     }
                 };
@@ -125,7 +126,15 @@ impl Builders {
 impl From<TriggerError> for Outcome {
     fn from(error: TriggerError) -> Self {
         match error {
-            TriggerError::Retry { after, error } => Self::Retry { error, after },
+            TriggerError::Retry {
+                after,
+                error,
+                doubtful,
+            } => Self::Retry {
+                error,
+                after,
+                doubtful,
+            },
             TriggerError::Refused { error } => Self::Stalled { error },
             TriggerError::Unknown { error } => Self::Unknown { error },
         }

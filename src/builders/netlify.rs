@@ -45,6 +45,7 @@ pub async fn fire(client: &Client, trigger: &Trigger<'_>, now: Millis) -> Result
         Ok(answer) => judge(&answer, now),
         Err(error) if error.is_connect() => Err(TriggerError::Retry {
             after: None,
+            doubtful: false,
             error: format!("Netlify cannot be reached: {}", http::describe(error)),
         }),
         Err(error) if error.is_builder() => Err(TriggerError::refused(http::describe(error))),
@@ -65,6 +66,7 @@ fn judge(answer: &Response, now: Millis) -> Result<(), TriggerError> {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => None,
         // A gateway may have passed the request on before it failed. Such a build would be one
         // too many; waiting for it when there is none would keep the change from being published.
+        // Doubtful all the same: should the content go back, the site may show what was sent.
         _ if status.is_server_error() => None,
         StatusCode::NOT_FOUND | StatusCode::GONE => {
             Some("the build hook does not exist; make a new one and set its address")
@@ -77,6 +79,7 @@ fn judge(answer: &Response, now: Millis) -> Result<(), TriggerError> {
     Err(match hint {
         None => TriggerError::Retry {
             after: http::retry_after(answer.headers(), now),
+            doubtful: status.is_server_error(),
             error: format!("Netlify answered {status}"),
         },
         Some(hint) => TriggerError::refused(format!("Netlify answered {status}: {hint}")),

@@ -29,6 +29,8 @@ pub enum TriggerError {
         after: Option<Duration>,
         /// What happened, for people. Holds no secret.
         error: String,
+        /// A gateway may have passed the request on before it failed.
+        doubtful: bool,
     },
     /// Nothing was started, and nothing will be until somebody changes something.
     #[error("{error}")]

@@ -21,9 +21,9 @@ use crate::store::{Claim, ClaimRequest, PartRow, Recorded, Store, StoreError};
 const IN_THE_AIR: usize = 64;
 /// Claims held at once by one process: enough to keep the calls going while the next are
 /// claimed, few enough that a process that dies takes little with it.
-const CLAIMED: usize = 512;
+const CLAIMED: usize = 2048;
 /// Claims made in one transaction.
-const BATCH: usize = 128;
+const BATCH: usize = 512;
 /// How long storing outcomes may take. A database that says nothing for longer is asked anew.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest pause before that. Short: until an outcome is stored, other replicas wait for it.
@@ -265,6 +265,7 @@ async fn fire(shared: &Shared, claim: &Claim, job: &Prepared) -> Outcome {
         return Outcome::Retry {
             error: "the process is stopping".to_owned(),
             after: None,
+            doubtful: false,
         };
     };
     info!(build.hash = %job.hash, "building {}: {}", job.site, job.reason);

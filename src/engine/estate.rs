@@ -11,7 +11,7 @@ use crate::model::{
     ObservedSite, Origin, Part, PostsFrom, SiteName, Source, Spec, Target,
 };
 use crate::store::{
-    Delta, FlightRow, Generation, LONGEST_LEASE, Presence, Reader, SiteRow, StoreError,
+    Delta, FlightRow, Generation, LONGEST_LEASE, ObservedRow, Presence, Reader, SiteRow, StoreError,
 };
 
 /// Desired and observed state of every site, kept in memory and brought up to date with what
@@ -188,7 +188,9 @@ impl Estate {
     ) -> Result<(), StoreError> {
         let mut touched = BTreeSet::new();
         let mut members_changed = false;
-        if !delta.sites.is_empty() || self.generation != delta.generation {
+        if !(delta.sites.is_empty() && delta.observed.is_empty())
+            || self.generation != delta.generation
+        {
             self.version += 1;
         }
         for row in delta.sites {
@@ -219,6 +221,12 @@ impl Estate {
             self.desired.limits = settings.limits;
             self.desired.budget = settings.budget;
             self.generation = delta.generation;
+        }
+        for (site, row) in delta.observed {
+            // Of a forgotten site, which nobody looks at.
+            if let Some(name) = self.names.get(&site).cloned() {
+                self.observe(&name, row);
+            }
         }
         self.assemble(&touched, members_changed);
         self.land_and_fly(delta.flights);
@@ -270,15 +278,6 @@ impl Estate {
         desired.rebuild = row.rebuild;
         desired.approved = row.approved;
         desired.news = None;
-        let seen = self.observed.sites.entry(row.name.clone()).or_default();
-        *seen = ObservedSite {
-            built: row.built,
-            uncertain: row.uncertain,
-            wanted: row.wanted,
-            flight: seen.flight.take(),
-            trouble: row.trouble,
-            broken: row.broken,
-        };
         self.names.insert(row.id.clone(), row.name.clone());
         let details = Details {
             id: row.id,
@@ -288,14 +287,31 @@ impl Estate {
             source: row.source,
             files: row.files,
             revision: row.revision,
-            fence: row.fence,
+            fence: row.observed.fence,
             spec_digest,
             posts,
             posts_version,
             declared,
         };
-        self.details.insert(row.name, details);
+        self.details.insert(row.name.clone(), details);
+        self.observe(&row.name, row.observed);
         Ok(visible)
+    }
+
+    /// Takes over what came of a site's builds.
+    fn observe(&mut self, name: &SiteName, row: ObservedRow) {
+        if let Some(details) = self.details.get_mut(name) {
+            details.fence = row.fence;
+        }
+        let seen = self.observed.sites.entry(name.clone()).or_default();
+        *seen = ObservedSite {
+            built: row.built,
+            uncertain: row.uncertain,
+            wanted: row.wanted,
+            flight: seen.flight.take(),
+            trouble: row.trouble,
+            broken: row.broken,
+        };
     }
 
     fn drop_site(&mut self, name: &SiteName) {
@@ -319,6 +335,9 @@ impl Estate {
                 && let Some(seen) = self.observed.sites.get_mut(name)
             {
                 self.flying.insert(name.clone());
+                if let Some(details) = self.details.get_mut(name) {
+                    details.fence = details.fence.max(row.flight.fence);
+                }
                 seen.flight = Some(row.flight);
             } else {
                 self.strays.push(row);

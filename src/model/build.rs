@@ -135,12 +135,15 @@ pub enum Outcome {
         /// What the builder said.
         error: String,
     },
-    /// Nothing was started: try again with back-off.
+    /// Nothing was started, as far as anybody can tell: try again with back-off.
     Retry {
         /// What went wrong.
         error: String,
         /// The builder asked for at least this much patience.
         after: Option<std::time::Duration>,
+        /// Something on the way failed, which may have passed the request on before: the site may
+        /// come to show this content, so content that goes back is built all the same.
+        doubtful: bool,
     },
     /// Nothing was started, and nothing will be until somebody changes something.
     Stalled {

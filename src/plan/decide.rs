@@ -225,11 +225,12 @@ fn cause(
     if let Some(rebuild) = &site.rebuild {
         return Some(Cause::Requested(rebuild.clone()));
     }
-    let unsure = seen.uncertain || matches!(flight, InFlight::Replaced { .. });
+    let replaced = matches!(flight, InFlight::Replaced { .. });
     match &seen.built {
         Some(built) if built.hash != target.hash => Some(Cause::Changed(changed)),
-        _ if unsure => Some(Cause::Uncertain),
+        _ if replaced => Some(Cause::Uncertain),
         None => Some(Cause::First),
+        Some(_) if seen.uncertain => Some(Cause::Uncertain),
         Some(_) => None,
     }
 }

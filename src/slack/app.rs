@@ -7,6 +7,7 @@ use tokio::sync::{Notify, watch};
 
 use super::api::{Api, ApiError};
 use super::install::Installation;
+use super::pages::Pages;
 use super::seal::Sealer;
 use super::signature::Gate;
 pub use super::tokens::Tokens;
@@ -17,7 +18,13 @@ use crate::store::Store;
 
 /// The Slack side of a replica. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    parts: Parts,
+    pages: Pages,
+}
 
 /// What it is made of.
 #[derive(Debug)]
@@ -47,7 +54,13 @@ pub struct Parts {
 impl App {
     /// From its parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let pages = Pages::default();
+        Self(Arc::new(Shared { parts, pages }))
+    }
+
+    /// The pages of the list of sites that were made since the last look.
+    pub(super) fn pages(&self) -> &Pages {
+        &self.0.pages
     }
 
     /// What the loop saw last; `None`: it has not looked yet.
@@ -70,7 +83,7 @@ impl std::ops::Deref for App {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
     }
 }
 

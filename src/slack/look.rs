@@ -98,13 +98,17 @@ pub(super) fn sites(at: &Desk<'_>, page: u32) -> Message {
     let per_page = screens::SITES as usize;
     let pages = u32::try_from(count.div_ceil(per_page)).unwrap_or(u32::MAX);
     let page = page.min(pages.saturating_sub(1));
-    let rows: Vec<_> = at
-        .all()
-        .skip(page as usize * per_page)
-        .take(per_page)
-        .map(|card| row(at, card))
-        .collect();
-    screens::sites(&rows, page, pages, at.app.file_problem().as_deref())
+    let make = |problem: Option<&str>| {
+        let rows: Vec<_> = at
+            .all()
+            .skip(page as usize * per_page)
+            .take(per_page)
+            .map(|card| row(at, card))
+            .collect();
+        screens::sites(&rows, page, pages, problem)
+    };
+    let (kept, problem) = (at.app.pages(), at.app.file_problem());
+    kept.get(at.snapshot, problem, &at.caller.team, page, make)
 }
 
 pub(super) async fn status(at: &Desk<'_>, card: &Card) -> Result<Message, Trouble> {

@@ -17,6 +17,7 @@ mod look;
 mod mirror;
 pub mod mrkdwn;
 mod oauth;
+mod pages;
 pub mod payload;
 mod people;
 mod run;

@@ -6,14 +6,14 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::content::{self, PartRow};
-use super::db::{Dialect, Keyed, Stamp, Tx, each, pool, tx};
+use super::db::{Dialect, Keyed, Stamp, Tx, each, keyed, pool, tx};
 use super::error::StoreError;
 use super::estate::{account, parsed};
 use super::promises::{self, Bound};
 use super::{Reader, Store, new_id};
 use crate::model::{
-    Budget, BuildId, BuildState, BuilderKind, Fingerprint, HolderId, Limits, Millis, Outcome,
-    Rebuild, SiteName,
+    Account, Budget, BuildId, BuildState, BuilderKind, Fingerprint, HolderId, Limits, Millis,
+    Outcome, Rebuild, SiteName,
 };
 
 /// What is asked for when a site's build is due.
@@ -102,7 +102,7 @@ struct Decided<'a> {
 
 #[derive(Serialize)]
 struct NewBuild<'a> {
-    id: String,
+    id: &'a str,
     site: &'a str,
     fence: i64,
     hash: String,
@@ -138,73 +138,46 @@ impl Store {
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
         let replaced = replace(&mut tx, stamp, requests, now).await?;
-        let standing = standing(&mut tx, requests).await?;
-
-        let account = account(&mut tx, now).await?;
-        let mut room = (limits.builds_in_flight.saturating_sub(account.in_flight)).min(
-            limits
-                .builds_per_minute
-                .saturating_sub(account.fired.len() as u32),
-        );
-        if let Some(budget) = budget {
-            room = room.min(
-                budget
-                    .deploys_per_month
-                    .saturating_sub(account.deploys_this_month),
-            );
-        }
-        let allowed: Vec<&ClaimRequest> = requests
+        let asked: Vec<&ClaimRequest> = requests
             .iter()
-            .filter(|request| standing.contains(&request.site))
             .filter(|request| match &request.replaces {
                 Some(build) => replaced.contains(build.as_str()),
                 None => true,
             })
-            .filter(|request| {
+            .collect();
+        let raised = raise_fences(&mut tx, &asked).await?;
+        let mut room = room(&account(&mut tx, now).await?, limits, budget);
+        let (standing, surplus): (Vec<_>, Vec<_>) = asked
+            .into_iter()
+            .filter(|request| raised.contains(&request.site))
+            .partition(|request| {
                 let fits = !request.builder.is_hosted() || room > 0;
                 if fits && request.builder.is_hosted() {
                     room -= 1;
                 }
                 fits
-            })
-            .collect();
-        if allowed.is_empty() {
+            });
+        if standing.is_empty() {
             return Ok(Vec::new());
         }
-        let claims = insert(&mut tx, &allowed, holder, now, now.plus(lease)).await?;
-        if claims.is_empty() {
-            return Ok(claims);
-        }
+        lower_fences(&mut tx, &surplus).await?;
+        let claims = insert(&mut tx, &standing, holder, now, now.plus(lease)).await?;
 
         let claimed: BTreeMap<&str, &Claim> = claims
             .iter()
             .map(|claim| (claim.site.as_str(), claim))
             .collect();
-        let taken: Vec<&&ClaimRequest> = allowed
-            .iter()
-            .filter(|request| claimed.contains_key(request.site.as_str()))
-            .collect();
-        let manifests = taken
+        let manifests = standing
             .iter()
             .map(|request| (request.fingerprint.hash(), request.fingerprint))
             .collect();
-        let parts: Vec<PartRow> = taken
+        let parts: Vec<PartRow> = standing
             .iter()
             .flat_map(|request| request.parts.iter().cloned())
             .collect();
         content::keep(&mut tx, &manifests, &parts).await?;
 
-        let sites: Vec<Keyed<'_>> = claims
-            .iter()
-            .map(|claim| Keyed { id: &claim.site })
-            .collect();
-        let sql = each!(
-            tx.dialect(),
-            "UPDATE observed SET fence = fence + 1, seq = $2 WHERE site IN (SELECT e.value->>'id' FROM ",
-            "($1) AS e)"
-        );
-        tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&sites)).bind(stamp.0).execute(conn).await.map(|_| ())?);
-        for request in &taken {
+        for request in &standing {
             if let Some(rebuild) = &request.request {
                 let answered = serde_json::to_string(rebuild).unwrap_or_default();
                 tx!(&mut tx, conn => sqlx::query(
@@ -212,13 +185,13 @@ impl Store {
                     .bind(&request.site).bind(&answered).bind(stamp.0).execute(conn).await.map(|_| ())?);
             }
         }
-        let hosted = taken
+        let hosted = standing
             .iter()
             .filter(|request| request.builder.is_hosted())
             .count();
         spend(&mut tx, now, hosted as i64).await?;
         promises::unbind(&mut tx, now, replaced.iter().map(String::as_str)).await?;
-        let bound: Vec<Bound<'_>> = taken
+        let bound: Vec<Bound<'_>> = standing
             .iter()
             .filter_map(|request| {
                 Some(Bound {
@@ -321,10 +294,28 @@ async fn replace(
     Ok(replaced.into_iter().map(|(build, _)| build).collect())
 }
 
-/// The sites (by id) of decisions that still stand: nothing has raised the fence since then, and
-/// nothing is in flight. Their rows are locked: whatever raises a fence from here on, a pause say,
-/// is confirmed after this claim.
-async fn standing(tx: &mut Tx, requests: &[ClaimRequest]) -> Result<BTreeSet<String>, StoreError> {
+/// How many hosted builds may still be fired.
+fn room(account: &Account, limits: &Limits, budget: Option<Budget>) -> u32 {
+    let in_flight = limits.builds_in_flight.saturating_sub(account.in_flight);
+    let fired = u32::try_from(account.fired.len()).unwrap_or(u32::MAX);
+    let of_minute = limits.builds_per_minute.saturating_sub(fired);
+    let of_month = budget.map_or(u32::MAX, |budget| {
+        budget
+            .deploys_per_month
+            .saturating_sub(account.deploys_this_month)
+    });
+    in_flight.min(of_minute).min(of_month)
+}
+
+/// Raises the fences of the sites whose decisions still stand: nothing has raised them since then,
+/// and nothing is in flight. Answers the sites' ids. Their rows are locked: whatever raises a fence
+/// from here on, a pause say, is confirmed after this claim.
+///
+/// It marks no site as changed: the build in flight has the fence, and every look reads it.
+async fn raise_fences(
+    tx: &mut Tx,
+    requests: &[&ClaimRequest],
+) -> Result<BTreeSet<String>, StoreError> {
     let decided: Vec<Decided<'_>> = requests
         .iter()
         .map(|request| Decided {
@@ -334,18 +325,33 @@ async fn standing(tx: &mut Tx, requests: &[ClaimRequest]) -> Result<BTreeSet<Str
         .collect();
     let sql = each!(
         tx.dialect(),
-        "SELECT o.site FROM ",
-        "($1) AS e JOIN observed o ON o.site = e.value->>'site' \
-         AND o.fence = CAST(e.value->>'seen' AS BIGINT) WHERE NOT EXISTS \
-         (SELECT 1 FROM build b WHERE b.site = o.site AND b.ended_at IS NULL)",
-        lock: " FOR UPDATE OF o"
+        "UPDATE observed SET fence = fence + 1 FROM ",
+        "($1) AS e WHERE observed.site = e.value->>'site' \
+         AND observed.fence = CAST(e.value->>'seen' AS BIGINT) AND NOT EXISTS \
+         (SELECT 1 FROM build b WHERE b.site = observed.site AND b.ended_at IS NULL) \
+         RETURNING observed.site"
     );
     let sites: Vec<String> =
         tx!(tx, conn => sqlx::query_scalar(sql).bind(Json(&decided)).fetch_all(conn).await?);
     Ok(sites.into_iter().collect())
 }
 
-/// Whatever was checked before: the unique index makes the one winner.
+/// Takes back what was raised a moment ago for builds that have to wait. Nobody has seen it.
+async fn lower_fences(tx: &mut Tx, requests: &[&ClaimRequest]) -> Result<(), StoreError> {
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let sites = keyed(requests.iter().map(|request| request.site.as_str()));
+    let sql = each!(
+        tx.dialect(),
+        "UPDATE observed SET fence = fence - 1 WHERE site IN (SELECT e.value->>'id' FROM ",
+        "($1) AS e)"
+    );
+    tx!(tx, conn => sqlx::query(sql).bind(Json(&sites)).execute(conn).await.map(|_| ())?);
+    Ok(())
+}
+
+/// Whatever was checked before: the unique index lets in one build of a site.
 async fn insert(
     tx: &mut Tx,
     requests: &[&ClaimRequest],
@@ -353,12 +359,21 @@ async fn insert(
     now: Millis,
     lease_until: Millis,
 ) -> Result<Vec<Claim>, StoreError> {
+    let claims: Vec<Claim> = requests
+        .iter()
+        .map(|request| Claim {
+            build: BuildId::new(new_id()),
+            site: request.site.clone(),
+            fence: request.fence + 1,
+        })
+        .collect();
     let rows: Vec<NewBuild<'_>> = requests
         .iter()
-        .map(|request| NewBuild {
-            id: new_id(),
-            site: &request.site,
-            fence: request.fence + 1,
+        .zip(&claims)
+        .map(|(request, claim)| NewBuild {
+            id: claim.build.as_str(),
+            site: &claim.site,
+            fence: claim.fence,
             hash: request.fingerprint.hash().to_string(),
             builder: request.builder.as_str(),
             hosted: request.builder.is_hosted(),
@@ -378,19 +393,11 @@ async fn insert(
          CAST(e.value->>'fence' AS BIGINT), e.value->>'builder', \
          CAST(e.value->>'hosted' AS BOOLEAN), e.value->>'reason', e.value->>'request', \
          'claimed', $2, $3, $4, CAST(e.value->>'deadline' AS BIGINT) FROM ",
-        "($1) AS e WHERE true ON CONFLICT DO NOTHING RETURNING id, site, fence"
+        "($1) AS e"
     );
-    let rows: Vec<(String, String, i64)> = tx!(tx, conn => sqlx::query_as(sql)
-        .bind(Json(&rows)).bind(holder.as_str()).bind(now.0).bind(lease_until.0)
-        .fetch_all(conn).await?);
-    Ok(rows
-        .into_iter()
-        .map(|(build, site, fence)| Claim {
-            build: BuildId::new(build),
-            site,
-            fence,
-        })
-        .collect())
+    tx!(tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(holder.as_str()).bind(now.0)
+        .bind(lease_until.0).execute(conn).await.map(|_| ())?);
+    Ok(claims)
 }
 
 /// Counts hosted builds in the month of `at`; takes them back when nothing was started.

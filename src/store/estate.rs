@@ -5,7 +5,7 @@ use sqlx::FromRow;
 use super::Reader;
 use super::db::{Pool, Tx, pool, tx};
 use super::error::StoreError;
-use super::site_row::{RawSite, SiteRow, site_sql};
+use super::site_row::{ObservedRow, RawObserved, RawSite, SiteRow, observed_sql, site_sql};
 use crate::config::Settings;
 use crate::model::{Account, BuildId, BuildState, Digest, Flight, HolderId, Millis, SiteName};
 
@@ -15,6 +15,8 @@ pub struct Delta {
     /// Sites that were written since then (and perhaps a few that were not). Each by itself, so that
     /// whoever takes over a hundred thousand of them frees what it has taken.
     pub sites: Vec<Box<SiteRow>>,
+    /// The sites, by their ids, of which only what came of builds was written since then.
+    pub observed: Vec<(String, ObservedRow)>,
     /// All builds that are not over.
     pub flights: Vec<FlightRow>,
     /// Over hosted builds.
@@ -80,9 +82,12 @@ const MINUTE_MS: i64 = 60_000;
 
 pub(super) const EVERY_SITE: &str = site_sql!("WHERE s.presence <> 'forgotten'");
 
-pub(super) const SITES_SINCE: &str = site_sql!(
-    "WHERE s.id IN (SELECT id FROM site WHERE seq >= $1 \
-     UNION SELECT site FROM observed WHERE seq >= $1)"
+pub(super) const SITES_SINCE: &str = site_sql!("WHERE s.seq >= $1");
+
+pub(super) const OBSERVED_SINCE: &str = observed_sql!(
+    "o.site",
+    "observed o JOIN site s ON s.id = o.site ",
+    "WHERE o.seq >= $1 AND s.seq < $1"
 );
 
 pub(super) const SITE_BY_NAME: &str = site_sql!("WHERE s.name = $1");
@@ -95,8 +100,9 @@ pub(super) const FLIGHTS: &str = "SELECT id, site, content_hash, state, fence, h
 pub(super) const HOSTED_IN_FLIGHT: &str =
     "SELECT COUNT(*) FROM build WHERE ended_at IS NULL AND hosted AND state = 'claimed'";
 
-pub(super) const FIRED_SINCE: &str =
-    "SELECT claimed_at FROM build WHERE hosted AND claimed_at > $1 ORDER BY claimed_at";
+// What is claimed in one transaction has one time: a row for each of these, not for each build.
+pub(super) const FIRED_SINCE: &str = "SELECT claimed_at, COUNT(*) FROM build \
+     WHERE hosted AND claimed_at > $1 GROUP BY claimed_at ORDER BY claimed_at";
 
 pub(super) const NEXT_POST: &str = "SELECT MIN(publish_at) FROM post WHERE state = 'scheduled'";
 
@@ -120,6 +126,11 @@ impl Reader {
                 .fetch_all(conn).await?)
         };
         let sites = rows.into_iter().collect::<Result<_, _>>()?;
+        let observed = if cursor == 0 {
+            Vec::new()
+        } else {
+            observed_since(&mut tx, cursor).await?
+        };
         let flights = flights(&mut tx).await?;
         let account = account(&mut tx, now).await?;
         let generation = generation(&mut tx).await?;
@@ -127,6 +138,7 @@ impl Reader {
             .fetch_one(conn).await?);
         Ok(Delta {
             sites,
+            observed,
             flights,
             account,
             generation,
@@ -199,6 +211,25 @@ pub(super) async fn generation(tx: &mut Tx) -> Result<Option<Generation>, StoreE
     .transpose()
 }
 
+async fn observed_since(
+    tx: &mut Tx,
+    cursor: i64,
+) -> Result<Vec<(String, ObservedRow)>, StoreError> {
+    let rows: Vec<Result<_, StoreError>> = tx!(tx, conn => sqlx::query(OBSERVED_SINCE)
+        .bind(cursor).map(observed_row).fetch_all(conn).await?);
+    rows.into_iter().collect()
+}
+
+fn observed_row<R: sqlx::Row>(row: R) -> Result<(String, ObservedRow), StoreError>
+where
+    RawObserved: for<'r> FromRow<'r, R>,
+    for<'r> String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    usize: sqlx::ColumnIndex<R>,
+{
+    let site = row.try_get(0)?;
+    Ok((site, RawObserved::from_row(&row)?.try_into()?))
+}
+
 async fn flights(tx: &mut Tx) -> Result<Vec<FlightRow>, StoreError> {
     let raw: Vec<RawFlight> = tx!(tx, conn => sqlx::query_as(FLIGHTS)
         .fetch_all(conn).await?);
@@ -225,14 +256,19 @@ async fn flights(tx: &mut Tx) -> Result<Vec<FlightRow>, StoreError> {
 pub(super) async fn account(tx: &mut Tx, now: Millis) -> Result<Account, StoreError> {
     let in_flight: i64 = tx!(tx, conn => sqlx::query_scalar(HOSTED_IN_FLIGHT)
         .fetch_one(conn).await?);
-    let fired: Vec<i64> = tx!(tx, conn => sqlx::query_scalar(FIRED_SINCE)
+    let fired: Vec<(i64, i64)> = tx!(tx, conn => sqlx::query_as(FIRED_SINCE)
         .bind(now.0 - MINUTE_MS).fetch_all(conn).await?);
     let deploys: Option<i64> = tx!(tx, conn => sqlx::query_scalar(
             "SELECT deploys FROM spend WHERE month = $1")
         .bind(now.month().0.0).fetch_optional(conn).await?);
     Ok(Account {
         in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
-        fired: fired.into_iter().map(Millis).collect(),
+        fired: fired
+            .into_iter()
+            .flat_map(|(at, builds)| {
+                std::iter::repeat_n(Millis(at), usize::try_from(builds).unwrap_or(0))
+            })
+            .collect(),
         deploys_this_month: u32::try_from(deploys.unwrap_or(0)).unwrap_or(0),
     })
 }

@@ -51,7 +51,7 @@ pub use people::PersonRow;
 pub use previews::Previewed;
 pub use promises::Settled;
 pub use publish::{Publication, SiteChange};
-pub use site_row::{Presence, SiteRow};
+pub use site_row::{ObservedRow, Presence, SiteRow};
 pub use sites::{NewSite, Resumed};
 pub use tellings::{Telling, URL_USES};
 pub use upkeep::Listener;

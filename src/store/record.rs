@@ -20,6 +20,7 @@ struct Row<'a> {
     detail: Option<&'a str>,
     after: Option<i64>,
     stalled: bool,
+    doubtful: bool,
     outbox: String,
 }
 
@@ -60,6 +61,7 @@ pub(super) async fn record(
                     _ => None,
                 },
                 stalled: matches!(outcome, Outcome::Stalled { .. }),
+                doubtful: matches!(outcome, Outcome::Retry { doubtful: true, .. }),
                 outbox: new_id(),
             };
             (outcome, row)
@@ -174,7 +176,8 @@ async fn troubled(
         "UPDATE observed SET seq = $2, failures = failures + 1, failed_at = $3, \
          failed_error = e.value->>'detail', \
          failed_after = CAST(e.value->>'after' AS BIGINT), \
-         stalled = CAST(e.value->>'stalled' AS BOOLEAN) FROM ",
+         stalled = CAST(e.value->>'stalled' AS BOOLEAN), \
+         uncertain = uncertain OR CAST(e.value->>'doubtful' AS BOOLEAN) FROM ",
         "($1) AS e WHERE observed.site = e.value->>'site'"
     );
     tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).bind(stamp.0).bind(now.0).execute(conn).await.map(|_| ())?);
@@ -186,6 +189,13 @@ async fn take_back(tx: &mut Tx, stamp: Stamp, rows: &[&Row<'_>]) -> Result<(), S
     if rows.is_empty() {
         return Ok(());
     }
+    // Whoever did not see the build in flight does not know the fence that its claim raised.
+    let sql = each!(
+        tx.dialect(),
+        "UPDATE observed SET seq = $2 WHERE site IN (SELECT e.value->>'site' FROM ",
+        "($1) AS e)"
+    );
+    tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
     let sql = each!(
         tx.dialect(),
         "UPDATE site SET rebuild = b.request, seq = $2 FROM ",

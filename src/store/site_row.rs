@@ -36,6 +36,13 @@ pub struct SiteRow {
     pub rebuild: Option<Rebuild>,
     /// Content that was let through the safety rails.
     pub approved: Option<ContentHash>,
+    /// What came of its builds.
+    pub observed: ObservedRow,
+}
+
+/// The half of a site's row that builds change.
+#[derive(Clone, Debug)]
+pub struct ObservedRow {
     /// Goes up with every claim, and with what forbids one that was decided before: a pause, an
     /// adoption, the end of the site. A claim under an older one is refused.
     pub fence: i64,
@@ -79,6 +86,12 @@ pub(super) struct RawSite {
     hold: Option<String>,
     rebuild: Option<String>,
     approved: Option<String>,
+    #[sqlx(flatten)]
+    observed: RawObserved,
+}
+
+#[derive(FromRow)]
+pub(super) struct RawObserved {
     fence: i64,
     built_spec: Option<String>,
     built_posts: Option<String>,
@@ -102,20 +115,33 @@ pub(super) struct RawSite {
 /// Selects what a [`SiteRow`] is made of.
 macro_rules! site_sql {
     ($condition:literal) => {
-        concat!(
-            "SELECT s.id, s.name, s.origin, s.presence, s.line, s.spec, s.files_digest, \
+        $crate::store::site_row::observed_sql!(
+            "s.id, s.name, s.origin, s.presence, s.line, s.spec, s.files_digest, \
              s.files_problem, s.revision, s.posts_version, s.posts_digest, \
-             s.posts_digest_version, s.hold, s.rebuild, s.approved, o.fence, o.built_spec, o.built_posts, \
-             o.built_files, o.built_revision, o.built_at, o.uncertain, o.wanted_hash, \
-             o.wanted_since, o.drift_since, o.failures, o.failed_at, o.failed_error, \
-             o.failed_after, o.stalled, o.broken_hash, o.broken_at, o.broken_error \
-             FROM site s JOIN observed o ON o.site = s.id ",
+             s.posts_digest_version, s.hold, s.rebuild, s.approved",
+            "site s JOIN observed o ON o.site = s.id ",
             $condition
         )
     };
 }
 
-pub(super) use site_sql;
+/// Selects what an [`ObservedRow`] is made of, behind other columns.
+macro_rules! observed_sql {
+    ($columns:literal, $from:literal, $condition:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            ", o.fence, o.built_spec, o.built_posts, o.built_files, o.built_revision, o.built_at, \
+             o.uncertain, o.wanted_hash, o.wanted_since, o.drift_since, o.failures, o.failed_at, \
+             o.failed_error, o.failed_after, o.stalled, o.broken_hash, o.broken_at, \
+             o.broken_error FROM ",
+            $from,
+            $condition
+        )
+    };
+}
+
+pub(super) use {observed_sql, site_sql};
 
 impl TryFrom<RawSite> for SiteRow {
     type Error = StoreError;
@@ -150,6 +176,18 @@ impl TryFrom<RawSite> for SiteRow {
             hold: raw.hold.map(|text| json(&text)).transpose()?,
             rebuild: raw.rebuild.map(|text| json(&text)).transpose()?,
             approved: raw.approved.map(|hash| parsed(&hash)).transpose()?,
+            observed: raw.observed.try_into()?,
+            id: raw.id,
+            spec: raw.spec,
+        })
+    }
+}
+
+impl TryFrom<RawObserved> for ObservedRow {
+    type Error = StoreError;
+
+    fn try_from(raw: RawObserved) -> Result<Self, StoreError> {
+        Ok(Self {
             built: match (
                 raw.built_spec,
                 raw.built_posts,
@@ -200,8 +238,6 @@ impl TryFrom<RawSite> for SiteRow {
                 }),
                 _ => None,
             },
-            id: raw.id,
-            spec: raw.spec,
         })
     }
 }

@@ -99,7 +99,8 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
             .is_none()
     );
     for (sql, indexes) in [
-        (estate::SITES_SINCE, &["site_by_seq", "observed_by_seq"][..]),
+        (estate::SITES_SINCE, &["site_by_seq"][..]),
+        (estate::OBSERVED_SINCE, &["observed_by_seq"][..]),
         (estate::SITE_BY_NAME, &["sqlite_autoindex_site"][..]),
         (estate::FLIGHTS, &["USING INDEX build_"][..]),
         (estate::HOSTED_IN_FLIGHT, &["USING INDEX build_"][..]),

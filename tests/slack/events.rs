@@ -64,9 +64,8 @@ fn a_channel_becomes_a_blog(world: World) {
     assert!(!feed.contains("xoxe-private"), "{feed}");
 
     // Changed; and an older change that comes late changes nothing.
-    let (seconds, _) = ts.split_once('.').unwrap();
-    let seconds: u64 = seconds.parse().unwrap();
-    let later = |by: u64| format!("{}.000000", seconds + by);
+    let written: u64 = ts.split('.').next().unwrap().parse().unwrap();
+    let later = |seconds: u64| format!("{}.000000", written + seconds);
     let change = |at: &str, text: &str| {
         let mut changed = message(at, "");
         changed["subtype"] = json!("message_changed");

@@ -36,8 +36,8 @@ async fn a_claim_is_stored_with_all_that_it_needs(db: Db) {
     assert_eq!(claims.len(), 1);
     assert_eq!(claims[0].site(), foo.id);
     let after = row(&store, "foo").await;
-    assert_eq!(after.fence, foo.fence + 1);
-    assert_eq!(after.built, None);
+    assert_eq!(after.observed.fence, foo.observed.fence + 1);
+    assert_eq!(after.observed.built, None);
     let hash = manifest.fingerprint().hash();
     assert_eq!(store.manifest(&hash).await.unwrap(), Some(manifest));
     let listed = store.builds(&foo.id, 9).await.unwrap().remove(0);
@@ -75,7 +75,10 @@ async fn one_of_sixteen_claims_a_site(db: Db) {
             won.extend(task.await.unwrap());
         }
         assert_eq!(won.len(), 1);
-        assert_eq!(row(&store, "foo").await.fence, foo.fence + 1);
+        assert_eq!(
+            row(&store, "foo").await.observed.fence,
+            foo.observed.fence + 1
+        );
         record(&store, &won[0], Outcome::Live).await;
     }
     assert_eq!(
@@ -334,8 +337,8 @@ async fn a_living_holder_is_not_robbed(db: Db) {
             .unwrap()
             .is_empty()
     );
-    assert_eq!(row(&store, "foo").await.fence, foo.fence);
-    assert!(!row(&store, "foo").await.uncertain);
+    assert_eq!(row(&store, "foo").await.observed.fence, foo.observed.fence);
+    assert!(!row(&store, "foo").await.observed.uncertain);
     assert_eq!(record(&store, &first, Outcome::Live).await, Recorded::Taken);
 }
 
@@ -369,8 +372,11 @@ async fn a_dead_holders_claim_is_taken_over(db: Db) {
     assert!(lost.ended_at.is_some());
 
     let before = row(&store, "foo").await;
-    assert!(before.uncertain);
-    assert_eq!(before.built.as_ref().unwrap().hash, fingerprint(1).hash());
+    assert!(before.observed.uncertain);
+    assert_eq!(
+        before.observed.built.as_ref().unwrap().hash,
+        fingerprint(1).hash()
+    );
     // The dead holder was only slow: what it says now changes nothing.
     let spent = everything(&store).await.account.deploys_this_month;
     let outbox = store.outbox_depth().await.unwrap();
@@ -382,6 +388,7 @@ async fn a_dead_holders_claim_is_taken_over(db: Db) {
         Outcome::Retry {
             error: "x".to_owned(),
             after: None,
+            doubtful: false,
         },
     ] {
         assert_eq!(record(&store, &dead, outcome).await, Recorded::TooLate);
@@ -396,8 +403,8 @@ async fn a_dead_holders_claim_is_taken_over(db: Db) {
         Recorded::Taken
     );
     let settled = row(&store, "foo").await;
-    assert!(!settled.uncertain);
-    assert_eq!(settled.built.unwrap().hash, fingerprint(2).hash());
+    assert!(!settled.observed.uncertain);
+    assert_eq!(settled.observed.built.unwrap().hash, fingerprint(2).hash());
 }
 
 async fn an_unknown_build_gives_way(db: Db) {
@@ -424,7 +431,7 @@ async fn an_unknown_build_gives_way(db: Db) {
         let builds = store.builds(&row_now.id, 9).await.unwrap();
         let old = builds.iter().find(|build| build.id == *unknown.build());
         assert_eq!(old.unwrap().state, state);
-        assert!(row(&store, site).await.uncertain);
+        assert!(row(&store, site).await.observed.uncertain);
         let late = record(&store, &unknown, Outcome::Live).await;
         assert_eq!(late, Recorded::TooLate);
     }
@@ -444,7 +451,7 @@ async fn a_build_that_ended_meanwhile_is_not_replaced(db: Db) {
         try_claim(&store, &again).await.is_empty(),
         "the same content, twice"
     );
-    assert!(!row(&store, "foo").await.uncertain);
+    assert!(!row(&store, "foo").await.observed.uncertain);
 }
 
 async fn what_happened_since_the_decision_makes_it_void(db: Db) {
@@ -591,7 +598,16 @@ async fn a_request_is_answered_once(db: Db) {
         .unwrap();
     let second = row(&store, "foo").await.rebuild.unwrap();
     let error = "503".to_owned();
-    record(&store, &claim, Outcome::Retry { error, after: None }).await;
+    record(
+        &store,
+        &claim,
+        Outcome::Retry {
+            error,
+            after: None,
+            doubtful: false,
+        },
+    )
+    .await;
     assert_eq!(row(&store, "foo").await.rebuild, Some(second.clone()));
     // A claim that answered the first request leaves the second.
     let foo = row(&store, "foo").await;
@@ -629,7 +645,7 @@ async fn a_refused_claim_changes_nothing(db: Db) {
     assert!(try_claim(&store, &[]).await.is_empty());
     let delta = everything(&store).await;
     assert!(delta.flights.is_empty());
-    assert_eq!(delta.sites[0].fence, foo.fence);
+    assert_eq!(delta.sites[0].observed.fence, foo.observed.fence);
     assert_eq!(delta.account.deploys_this_month, 0);
     assert_eq!(store.manifest(&fingerprint(1).hash()).await.unwrap(), None);
 }

@@ -227,7 +227,7 @@ pub fn request(site: &SiteRow, manifest: &Manifest) -> ClaimRequest {
     ClaimRequest {
         site: site.id.clone(),
         name: site.name.clone(),
-        fence: site.fence,
+        fence: site.observed.fence,
         fingerprint: manifest.fingerprint(),
         parts: parts(manifest),
         builder: BuilderKind::Netlify,

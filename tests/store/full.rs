@@ -79,7 +79,7 @@ async fn inner() {
     // Reading goes on.
     let posts = store.posts(&Default::default(), 10_000).await.unwrap();
     assert_eq!(posts.len(), acknowledged);
-    assert!(row(&store, "foo").await.built.is_some());
+    assert!(row(&store, "foo").await.observed.built.is_some());
 
     // Room is made, and the same process goes on.
     let me = std::process::id().to_string();

@@ -59,7 +59,7 @@ async fn the_first_publication(db: Db) {
     assert_eq!(www.files, Some(Ok(Digest::of_bytes(b"files"))));
     assert_eq!(www.revision.as_deref(), Some("4f2c1d9"));
     assert_eq!((www.posts_version, www.posts), (0, None));
-    assert!(www.built.is_none() && www.wanted.is_none() && www.hold.is_none());
+    assert!(www.observed.built.is_none() && www.observed.wanted.is_none() && www.hold.is_none());
     let problem = Err("www/a.md: permission denied".to_owned());
     assert_eq!(row(&store, "zoo").await.files, Some(problem));
     assert_eq!(row(&store, "foo").await.files, None);
@@ -87,8 +87,8 @@ async fn what_changes_and_what_stays(db: Db) {
     assert_eq!(after.id, before.id);
     assert_eq!(after.spec, next.changed[0].spec);
     assert_eq!(after.source, Some(Source { line: 20 }));
-    assert_eq!(after.built, before.built);
-    assert_eq!(after.fence, before.fence);
+    assert_eq!(after.observed.built, before.observed.built);
+    assert_eq!(after.observed.fence, before.observed.fence);
     assert_eq!(row(&store, "bar").await.presence, Presence::Declared);
 }
 
@@ -100,13 +100,13 @@ async fn a_removed_site_is_kept_until_it_is_forgotten(db: Db) {
     store.publish(&next, &[], &ann()).await.unwrap();
     let removed = row(&store, "foo").await;
     assert_eq!(removed.presence, Presence::Removed);
-    assert!(removed.built.is_some());
+    assert!(removed.observed.built.is_some());
 
     // Declared again before anybody forgot it: nothing has to be built anew.
     declare(&store, &["foo"]).await;
     let back = row(&store, "foo").await;
     assert_eq!(back.presence, Presence::Declared);
-    assert_eq!(back.built, removed.built);
+    assert_eq!(back.observed.built, removed.observed.built);
     // And what is not removed is not forgotten.
     store.forget(&[(foo.id, foo.name)]).await.unwrap();
     assert_eq!(row(&store, "foo").await.presence, Presence::Declared);
@@ -129,7 +129,7 @@ async fn a_renamed_site_keeps_what_it_had(db: Db) {
     assert!(store.site(&foo.name).await.unwrap().is_none());
     let after = row(&store, "food").await;
     assert_eq!(after.id, foo.id);
-    assert_eq!(after.built, before.built);
+    assert_eq!(after.observed.built, before.observed.built);
     assert_eq!(after.posts_version, before.posts_version);
     let post = store.post(&post.id).await.unwrap().unwrap();
     assert_eq!(post.site, after.name);
@@ -200,6 +200,7 @@ async fn a_site_that_is_declared_again_finds_its_posts(db: Db) {
         Outcome::Retry {
             error: "503".into(),
             after: Some(Duration::from_secs(9)),
+            doubtful: false,
         },
     )
     .await;
@@ -214,10 +215,10 @@ async fn a_site_that_is_declared_again_finds_its_posts(db: Db) {
     assert_eq!(back.presence, Presence::Declared);
     assert_eq!(store.posts_part(&back.id).await.unwrap().1, part);
     assert!(store.post(&post.id).await.unwrap().is_some());
-    assert_eq!(back.built, None);
-    assert_eq!(back.trouble, None);
-    assert_eq!(back.broken, None);
-    assert_eq!(back.wanted, None);
+    assert_eq!(back.observed.built, None);
+    assert_eq!(back.observed.trouble, None);
+    assert_eq!(back.observed.broken, None);
+    assert_eq!(back.observed.wanted, None);
     assert_eq!(store.builds(&back.id, 9).await.unwrap().len(), 3);
 }
 
@@ -278,7 +279,7 @@ async fn the_file_adopts_what_chat_made(db: Db) {
     assert_eq!(adopted.id, made.id);
     assert_eq!(adopted.origin, Origin::File);
     assert_eq!(adopted.source, Some(Source { line: 7 }));
-    assert_eq!(adopted.built, made.built);
+    assert_eq!(adopted.observed.built, made.observed.built);
     assert_eq!(adopted.posts_version, 1);
 
     // Chat can have the name again as soon as the file has given it up for good.
@@ -287,7 +288,7 @@ async fn the_file_adopts_what_chat_made(db: Db) {
     assert!(store.add_site(&site, &ann()).await.unwrap());
     let again = row(&store, "team").await;
     assert_eq!((&again.id, again.origin), (&made.id, Origin::Chat));
-    assert_eq!((again.source, again.built), (None, None));
+    assert_eq!((again.source, again.observed.built), (None, None));
     assert_eq!(store.posts_part(&again.id).await.unwrap().0, 1);
 }
 
@@ -309,10 +310,10 @@ async fn new_settings_forgive(db: Db) {
         .to_vec();
     next.changed.push(change("foo"));
     store.publish(&next, &[], &ann()).await.unwrap();
-    assert_eq!(row(&store, "bar").await.trouble, None);
-    assert!(row(&store, "foo").await.trouble.unwrap().stalled);
+    assert_eq!(row(&store, "bar").await.observed.trouble, None);
+    assert!(row(&store, "foo").await.observed.trouble.unwrap().stalled);
     // The content of a broken build is what failed; other settings are other content.
-    assert!(row(&store, "baz").await.broken.is_some());
+    assert!(row(&store, "baz").await.observed.broken.is_some());
 }
 
 async fn what_was_replaced_is_known(db: Db) {

@@ -47,6 +47,7 @@ async fn scarred(store: &Store, site: &str) -> SiteRow {
             Outcome::Retry {
                 error: text("503"),
                 after,
+                doubtful: false,
             },
         )
         .await;
@@ -78,6 +79,7 @@ async fn each_outcome_and_what_it_changes(db: Db) {
             Outcome::Retry {
                 error: text("429"),
                 after: Some(Duration::from_millis(1_500)),
+                doubtful: false,
             },
             BuildState::Refused,
         ),
@@ -118,7 +120,7 @@ async fn each_outcome_and_what_it_changes(db: Db) {
         assert_eq!((&listed.id, listed.state), (claim.build(), state));
         assert_eq!(listed.ended_at.is_some(), state != BuildState::Unknown);
         assert_eq!(flies, state == BuildState::Unknown);
-        assert_eq!(after.fence, before.fence + 1);
+        assert_eq!(after.observed.fence, before.observed.fence + 1);
         assert_eq!(
             (&after.hold, after.posts_version),
             (&before.hold, before.posts_version)
@@ -126,26 +128,33 @@ async fn each_outcome_and_what_it_changes(db: Db) {
 
         match &outcome {
             Outcome::Accepted | Outcome::Live => {
-                let built = after.built.unwrap();
+                let built = after.observed.built.unwrap();
                 assert_eq!(built.fingerprint, fingerprint(2));
                 assert_eq!(built.hash, fingerprint(2).hash());
                 assert_eq!(built.at, listed.fired_at);
                 assert_eq!(
-                    (after.trouble, after.broken, after.wanted),
+                    (
+                        after.observed.trouble,
+                        after.observed.broken,
+                        after.observed.wanted
+                    ),
                     (None, None, None)
                 );
                 assert_eq!((listed.detail, paid), (None, 1));
             }
             Outcome::Failed { error } => {
-                let broken = after.broken.unwrap();
+                let broken = after.observed.broken.unwrap();
                 assert_eq!((broken.hash, &broken.error), (fingerprint(2).hash(), error));
                 assert!(broken.at >= listed.fired_at);
-                assert_eq!(after.trouble, None, "the trigger worked");
-                assert_eq!((&after.built, after.wanted), (&before.built, before.wanted));
+                assert_eq!(after.observed.trouble, None, "the trigger worked");
+                assert_eq!(
+                    (&after.observed.built, after.observed.wanted),
+                    (&before.observed.built, before.observed.wanted)
+                );
                 assert_eq!((listed.detail.as_ref(), paid), (Some(error), 1));
             }
             Outcome::Retry { error, .. } | Outcome::Stalled { error } => {
-                let trouble = after.trouble.unwrap();
+                let trouble = after.observed.trouble.unwrap();
                 assert_eq!((trouble.failures, &trouble.error), (3, error));
                 assert!(trouble.at >= listed.fired_at);
                 let (stalled, patience) = match &outcome {
@@ -154,20 +163,20 @@ async fn each_outcome_and_what_it_changes(db: Db) {
                 };
                 assert_eq!((trouble.stalled, trouble.after), (stalled, patience));
                 assert_eq!(
-                    (&after.built, &after.broken),
-                    (&before.built, &before.broken)
+                    (&after.observed.built, &after.observed.broken),
+                    (&before.observed.built, &before.observed.broken)
                 );
-                assert_eq!((after.wanted, paid), (before.wanted, 0));
+                assert_eq!((after.observed.wanted, paid), (before.observed.wanted, 0));
                 assert_eq!(listed.detail.as_ref(), Some(error));
             }
             Outcome::Moved { error } | Outcome::Unknown { error } => {
                 assert_eq!(
-                    (&after.built, &after.broken),
-                    (&before.built, &before.broken)
+                    (&after.observed.built, &after.observed.broken),
+                    (&before.observed.built, &before.observed.broken)
                 );
                 assert_eq!(
-                    (after.trouble, after.wanted),
-                    (before.trouble, before.wanted)
+                    (after.observed.trouble, after.observed.wanted),
+                    (before.observed.trouble, before.observed.wanted)
                 );
                 assert_eq!(listed.detail.as_ref(), Some(error));
                 assert_eq!(paid, u32::from(state == BuildState::Unknown));
@@ -190,12 +199,14 @@ async fn failures_are_counted_until_one_build_is_taken(db: Db) {
     let failures = async || {
         row(&store, "foo")
             .await
+            .observed
             .trouble
             .map(|trouble| trouble.failures)
     };
     let retry = || Outcome::Retry {
         error: text("503"),
         after: None,
+        doubtful: false,
     };
     for expected in 1..=3 {
         build(&store, "foo", 1, retry()).await;
@@ -232,9 +243,9 @@ async fn what_was_wanted_and_is_built_is_wanted_no_more(db: Db) {
     // Another replica notes late what it saw early.
     store.note(&[(foo.id.clone(), Some(wanted))]).await.unwrap();
     record(&store, &claim, Outcome::Live).await;
-    assert_eq!(row(&store, "foo").await.wanted, None);
+    assert_eq!(row(&store, "foo").await.observed.wanted, None);
     store.note(&[(foo.id.clone(), None)]).await.unwrap();
-    assert_eq!(row(&store, "foo").await.wanted, None);
+    assert_eq!(row(&store, "foo").await.observed.wanted, None);
 }
 
 async fn content_that_changed_during_a_build_has_waited_since_its_claim(db: Db) {
@@ -253,7 +264,7 @@ async fn content_that_changed_during_a_build_has_waited_since_its_claim(db: Db) 
         drift_since: fired,
         ..wanted
     };
-    assert_eq!(row(&store, "foo").await.wanted, Some(expected));
+    assert_eq!(row(&store, "foo").await.observed.wanted, Some(expected));
 
     // A drift that began after the claim keeps its own time.
     let second = claim(&store, "foo", 2).await;
@@ -264,7 +275,7 @@ async fn content_that_changed_during_a_build_has_waited_since_its_claim(db: Db) 
     };
     store.note(&[(foo.id.clone(), Some(wanted))]).await.unwrap();
     record(&store, &second, Outcome::Accepted).await;
-    assert_eq!(row(&store, "foo").await.wanted, Some(wanted));
+    assert_eq!(row(&store, "foo").await.observed.wanted, Some(wanted));
 }
 
 async fn a_request_stands_until_something_started(db: Db) {
@@ -273,6 +284,7 @@ async fn a_request_stands_until_something_started(db: Db) {
             Outcome::Retry {
                 error: text("503"),
                 after: None,
+                doubtful: false,
             },
             true,
         ),
@@ -338,6 +350,7 @@ async fn money_is_taken_back_from_the_month_that_paid(db: Db) {
         Outcome::Retry {
             error: text("503"),
             after: None,
+            doubtful: false,
         },
     )
     .await;
@@ -358,6 +371,7 @@ async fn every_outcome_is_told_with_its_record(db: Db) {
         Outcome::Retry {
             error: text("503"),
             after: None,
+            doubtful: false,
         },
     ]) {
         records.push((claim(&store, site.name.as_str(), 1).await, outcome));
@@ -391,7 +405,7 @@ async fn every_outcome_is_told_with_its_record(db: Db) {
         .await
         .run("ALTER TABLE elsewhere RENAME TO outbox")
         .await;
-    let built = row(&store, "site-0000").await.built.unwrap();
+    let built = row(&store, "site-0000").await.observed.built.unwrap();
     assert_eq!(built.hash, fingerprint(1).hash());
     assert_eq!(record(&store, &last, Outcome::Live).await, Recorded::Taken);
 }
@@ -408,7 +422,10 @@ async fn long_and_strange_errors(db: Db) {
         };
         build(&store, "foo", 1, outcome).await;
         let kept: String = error.replace('\0', "").chars().take(500).collect();
-        assert_eq!(row(&store, "foo").await.trouble.unwrap().error, kept);
+        assert_eq!(
+            row(&store, "foo").await.observed.trouble.unwrap().error,
+            kept
+        );
         let listed = store.builds(&foo.id, 1).await.unwrap().remove(0);
         assert_eq!(listed.detail, Some(kept));
     }
@@ -437,7 +454,7 @@ async fn a_thousand_outcomes_at_once(db: Db) {
         .collect();
     for site in everything(&store).await.sites {
         let hash = fingerprint(by_id[&site.id]).hash();
-        assert_eq!(site.built.unwrap().hash, hash);
+        assert_eq!(site.observed.built.unwrap().hash, hash);
     }
 }
 

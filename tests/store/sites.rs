@@ -55,6 +55,7 @@ async fn resuming_forgives(db: Db) {
             Outcome::Retry {
                 error: error(),
                 after: None,
+                doubtful: false,
             },
         ),
     ] {
@@ -62,7 +63,7 @@ async fn resuming_forgives(db: Db) {
             let site = declare(&store, &[site]).await.remove(0);
             build(&store, site.name.as_str(), 1, outcome.clone()).await;
             let before = row(&store, site.name.as_str()).await;
-            assert!(before.trouble.is_some() || before.broken.is_some());
+            assert!(before.observed.trouble.is_some() || before.observed.broken.is_some());
             if by_rebuild {
                 store
                     .request_rebuild(&site.id, &site.name, false, &ann())
@@ -73,7 +74,10 @@ async fn resuming_forgives(db: Db) {
                 assert_eq!(resumed, Resumed::Resumed);
             }
             let after = row(&store, site.name.as_str()).await;
-            assert_eq!((after.trouble, after.broken), (None, None));
+            assert_eq!(
+                (after.observed.trouble, after.observed.broken),
+                (None, None)
+            );
         }
     }
 }
@@ -124,13 +128,13 @@ async fn content_is_adopted_as_built(db: Db) {
         fingerprint,
         hash,
         at,
-    } = after.built.unwrap();
+    } = after.observed.built.unwrap();
     assert_eq!(
         (fingerprint, hash),
         (manifest.fingerprint(), manifest.fingerprint().hash())
     );
     assert!(at >= before);
-    assert_eq!(after.wanted, None);
+    assert_eq!(after.observed.wanted, None);
     assert_eq!(store.manifest(&hash).await.unwrap(), Some(manifest));
     assert!(store.builds(&foo.id, 9).await.unwrap().is_empty());
     assert_eq!(everything(&store).await.account.deploys_this_month, 0);
@@ -149,17 +153,21 @@ async fn content_is_adopted_as_built(db: Db) {
         Outcome::Retry {
             error: "no".to_owned(),
             after: None,
+            doubtful: false,
         },
     )
     .await;
-    assert!(row(&store, "foo").await.uncertain);
+    assert!(row(&store, "foo").await.observed.uncertain);
     let manifest = content(2);
     let what = [(foo.id.clone(), manifest.fingerprint())];
     store.adopt(&what, &parts(&manifest), &ann()).await.unwrap();
     let after = row(&store, "foo").await;
-    assert!(!after.uncertain);
-    assert_eq!(after.built.unwrap().hash, manifest.fingerprint().hash());
-    assert!(after.trouble.is_some(), "the hook is as it was");
+    assert!(!after.observed.uncertain);
+    assert_eq!(
+        after.observed.built.unwrap().hash,
+        manifest.fingerprint().hash()
+    );
+    assert!(after.observed.trouble.is_some(), "the hook is as it was");
 }
 
 /// Nobody would ever take such a claim over, and it would count against the limits for good.
@@ -175,8 +183,8 @@ async fn a_build_of_a_forgotten_site_is_over(db: Db) {
         Recorded::TooLate
     );
     let back = declare(&store, &["foo"]).await.remove(0);
-    assert_eq!(back.built, None);
-    assert!(!back.uncertain);
+    assert_eq!(back.observed.built, None);
+    assert!(!back.observed.uncertain);
     claim(&store, "foo", 1).await;
 }
 
@@ -193,10 +201,10 @@ async fn what_is_wanted_is_noted(db: Db) {
         (sites[1].id.clone(), Some(wanted)),
     ];
     store.note(&notes).await.unwrap();
-    assert_eq!(row(&store, "bar").await.wanted, None);
-    assert_eq!(row(&store, "foo").await.wanted, Some(wanted));
+    assert_eq!(row(&store, "bar").await.observed.wanted, None);
+    assert_eq!(row(&store, "foo").await.observed.wanted, Some(wanted));
     store.note(&[(sites[1].id.clone(), None)]).await.unwrap();
-    assert_eq!(row(&store, "foo").await.wanted, None);
+    assert_eq!(row(&store, "foo").await.observed.wanted, None);
 }
 
 async fn the_clock_was_set_back(db: Db) {
@@ -209,6 +217,7 @@ async fn the_clock_was_set_back(db: Db) {
         Outcome::Retry {
             error: "503".to_owned(),
             after: None,
+            doubtful: false,
         },
     )
     .await;
@@ -240,9 +249,9 @@ async fn the_clock_was_set_back(db: Db) {
     let after = store.now().await.unwrap();
     let delta = everything(&store).await;
     let foo = row(&store, "foo").await;
-    let wanted = foo.wanted.unwrap();
+    let wanted = foo.observed.wanted.unwrap();
     assert!(wanted.since <= after && wanted.drift_since <= after);
-    assert!(foo.trouble.unwrap().at <= after);
+    assert!(foo.observed.trouble.unwrap().at <= after);
     assert_eq!(delta.flights.len(), 2);
     for row in &delta.flights {
         let flight = &row.flight;

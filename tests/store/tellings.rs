@@ -62,7 +62,7 @@ async fn decided(store: &Store, site: &str) -> (SiteRow, Manifest) {
         .unwrap();
     let manifest = Manifest {
         posts,
-        spec: Part::from_items([("fence", before.fence.to_string())]),
+        spec: Part::from_items([("fence", before.observed.fence.to_string())]),
         ..Manifest::default()
     };
     (row(store, site).await, manifest)
@@ -310,6 +310,7 @@ async fn a_build_that_was_never_started_is_waited_for_again(db: Db) {
         Outcome::Retry {
             error: error(),
             after,
+            doubtful: false,
         },
     )
     .await;
@@ -462,6 +463,7 @@ async fn what_nobody_asked_for_is_told_to_the_channel(db: Db) {
             Outcome::Retry {
                 error: error(),
                 after: None,
+                doubtful: false,
             },
         ),
         ("f", Outcome::Moved { error: error() }),

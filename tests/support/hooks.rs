@@ -47,6 +47,18 @@ pub enum Answer {
     Slow(Duration),
 }
 
+impl Answer {
+    /// Behind an error of a gateway a build may start all the same.
+    fn may_start(&self) -> bool {
+        match self {
+            Self::Status(status) => matches!(status, 200..300 | 500..),
+            Self::TooMany { .. } | Self::TooManyReset { .. } => false,
+            Self::NotFound | Self::Gone | Self::Redirect(_) => false,
+            Self::Ok | Self::Hang | Self::Reset | Self::Gigabyte | Self::Slow(_) => true,
+        }
+    }
+}
+
 /// One request that reached a hook.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -62,6 +74,8 @@ pub struct Call {
     pub body: Bytes,
     /// When it was there.
     pub at: Instant,
+    /// Whether a build may have come of it. One comes of no call that is refused outright.
+    pub may_have_started: bool,
 }
 
 impl Call {
@@ -305,6 +319,7 @@ async fn call(
             headers,
             body,
             at: Instant::now(),
+            may_have_started: answer.may_start(),
         });
         shared.called.notify_all();
         answer

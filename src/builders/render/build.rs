@@ -26,10 +26,15 @@ pub(in crate::builders) async fn build(job: &Job<'_>, root: &Path, out: &str) ->
         Ok(()) => Outcome::Live,
         Err(Failure::Content(error)) => Outcome::Failed { error },
         Err(Failure::Moved(error)) => Outcome::Moved { error },
-        Err(Failure::Output(error)) => Outcome::Retry { error, after: None },
+        Err(Failure::Output(error)) => Outcome::Retry {
+            error,
+            after: None,
+            doubtful: false,
+        },
         Err(Failure::Store(error)) => Outcome::Retry {
             error: crate::chain(&error),
             after: None,
+            doubtful: false,
         },
     }
 }

@@ -20,6 +20,8 @@ enum Fate {
     Accepted(u64),
     Failed(u64),
     Retry(u64),
+    /// A gateway fails, behind which the build starts all the same.
+    Doubtful(u64),
     Stalled(u64),
     /// No answer; perhaps news later.
     Unknown(u64, Option<u64>),
@@ -59,7 +61,8 @@ fn any_fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
         4 => delay.clone().prop_map(Fate::Accepted),
         2 => delay.clone().prop_map(Fate::Failed),
-        3 => delay.clone().prop_map(Fate::Retry),
+        2 => delay.clone().prop_map(Fate::Retry),
+        1 => delay.clone().prop_map(Fate::Doubtful),
         1 => delay.clone().prop_map(Fate::Stalled),
         3 => (delay.clone(), prop::option::of(0..3_000_u64))
             .prop_map(|(delay, news)| Fate::Unknown(delay, news)),
@@ -304,7 +307,11 @@ impl World {
         };
         let fate = self.fates.next().unwrap_or(Fate::Accepted(3));
         match fate {
-            Fate::Accepted(_) | Fate::Unknown(..) | Fate::Dies | Fate::Late(_) => {
+            Fate::Accepted(_)
+            | Fate::Unknown(..)
+            | Fate::Dies
+            | Fate::Late(_)
+            | Fate::Doubtful(_) => {
                 self.shows.insert(site.clone(), flown.print.hash());
                 self.started.insert(site.clone(), now);
             }
@@ -316,6 +323,7 @@ impl World {
             Fate::Accepted(after)
             | Fate::Failed(after)
             | Fate::Retry(after)
+            | Fate::Doubtful(after)
             | Fate::Stalled(after)
             | Fate::Unknown(after, _)
             | Fate::Late(after)
@@ -400,7 +408,8 @@ impl World {
                 seen.flight = None;
                 return;
             }
-            Fate::Retry(_) | Fate::Stalled(_) => {
+            Fate::Retry(_) | Fate::Doubtful(_) | Fate::Stalled(_) => {
+                seen.uncertain |= matches!(fate, Fate::Doubtful(_));
                 seen.trouble = Some(Trouble {
                     failures: seen.trouble.as_ref().map_or(0, |trouble| trouble.failures) + 1,
                     at: now,

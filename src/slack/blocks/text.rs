@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use serde::Serialize;
 use url::Url;
 
@@ -29,7 +31,7 @@ const BROKEN: &str = "`\u{200b}`\u{200b}";
 
 /// A plain text of one line, cut.
 pub(super) fn plain(text: &str, limit: usize) -> Text {
-    let text = harmless(text).replace('\n', " ");
+    let text = one_line(harmless(text));
     let text = if text.trim().is_empty() {
         NOTHING.to_owned()
     } else {
@@ -61,8 +63,7 @@ impl Mrkdwn {
     /// which would change everything behind them, get invisible blanks between them.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
-        let text = harmless(text).replace("``", BROKEN);
-        self.0.push_str(&escape(&text));
+        self.0.push_str(&escape(&unfenced(harmless(text))));
         self
     }
 
@@ -79,7 +80,7 @@ impl Mrkdwn {
     /// Text as code in a line. Backticks, which would end it, become `ˋ`.
     #[must_use]
     pub fn code(self, text: &str) -> Self {
-        let text = text.replace('`', "ˋ").replace('\n', " ");
+        let text = replaced(one_line(Cow::Borrowed(text)), "`", "ˋ");
         if text.trim().is_empty() {
             return self;
         }
@@ -99,16 +100,14 @@ impl Mrkdwn {
         let Some(url) = address(url).filter(|url| units(url) <= 2000) else {
             return self.text(text);
         };
-        let shown = harmless(text)
-            .replace('|', "¦")
-            .replace('\n', " ")
-            .replace("``", BROKEN);
-        if shown.trim().is_empty() {
-            self.0.push_str(&format!("<{}>", escape(&url)));
-        } else {
-            self.0
-                .push_str(&format!("<{}|{}>", escape(&url), escape(&shown)));
+        let shown = unfenced(one_line(replaced(harmless(text), "|", "¦")));
+        self.0.push('<');
+        self.0.push_str(&escape(&url));
+        if !shown.trim().is_empty() {
+            self.0.push('|');
+            self.0.push_str(&escape(&shown));
         }
+        self.0.push('>');
         self
     }
 
@@ -187,14 +186,36 @@ fn fallback(at: Millis) -> String {
 }
 
 /// Escapes the three characters that mean something to Slack.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>']) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
+    Cow::Owned(escaped.replace('>', "&gt;"))
+}
+
+/// Replaces what is seldom there.
+fn replaced<'a>(text: Cow<'a, str>, what: &str, with: &str) -> Cow<'a, str> {
+    if text.contains(what) {
+        Cow::Owned(text.replace(what, with))
+    } else {
+        text
+    }
+}
+
+fn one_line(text: Cow<'_, str>) -> Cow<'_, str> {
+    replaced(text, "\n", " ")
+}
+
+fn unfenced(text: Cow<'_, str>) -> Cow<'_, str> {
+    replaced(text, "``", BROKEN)
 }
 
 /// How long a text is, in UTF-16 units.
 pub fn units(text: &str) -> usize {
+    if text.is_ascii() {
+        return text.len();
+    }
     text.chars().map(char::len_utf16).sum()
 }
 
@@ -252,26 +273,30 @@ fn cut_markup(text: String, limit: usize) -> String {
 /// An address that may be linked, normalised, without what would end a link.
 pub(super) fn address(text: &str) -> Option<String> {
     let url = Url::parse(text.trim()).ok()?;
-    matches!(url.scheme(), "http" | "https" | "mailto").then(|| {
-        url.as_str()
-            .replace('|', "%7C")
-            .replace('<', "%3C")
-            .replace('>', "%3E")
-            .replace('`', "%60")
-    })
+    if !matches!(url.scheme(), "http" | "https" | "mailto") {
+        return None;
+    }
+    if !url.as_str().contains(['|', '<', '>', '`']) {
+        return Some(url.into());
+    }
+    let harmless = url.as_str().replace('|', "%7C").replace('<', "%3C");
+    Some(harmless.replace('>', "%3E").replace('`', "%60"))
 }
 
 /// A text without control characters (but line ends), and without the marks that turn the
 /// direction of everything behind them.
-pub(super) fn harmless(text: &str) -> String {
-    text.chars()
-        .filter_map(|c| match c {
-            '\n' => Some('\n'),
-            '\t' => Some(' '),
-            c if c.is_control() => None,
-            '\u{2028}' | '\u{2029}' => Some(' '),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => None,
-            c => Some(c),
-        })
-        .collect()
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
+    let is_harmless = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
+    if text.bytes().all(is_harmless) {
+        return Cow::Borrowed(text);
+    }
+    let kept = text.chars().filter_map(|c| match c {
+        '\n' => Some('\n'),
+        '\t' => Some(' '),
+        c if c.is_control() => None,
+        '\u{2028}' | '\u{2029}' => Some(' '),
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => None,
+        c => Some(c),
+    });
+    Cow::Owned(kept.collect())
 }

@@ -9,6 +9,7 @@ pub mod app;
 pub mod blocks;
 mod caller;
 mod command;
+mod editor;
 mod event;
 mod follow;
 pub mod install;

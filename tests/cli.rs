@@ -496,7 +496,7 @@ fn errors_go_to_standard_error() {
         (
             &["pause", "foo", "--for", "a while"],
             1,
-            "write 30m, 2h or 1h30m",
+            "write 30m, 2h or 3 days",
         ),
         (&["status", "--database-url", "mysql://x/y"], 1, "mysql"),
     ] {

@@ -496,7 +496,8 @@ mod gate {
 mod install {
     use axum::http::{HeaderMap, StatusCode};
     use microblot::slack::install::{
-        BOT_SCOPES, Callback, InstallError, Installation, SLACK_AUTHORIZE_URL, SetupError, page,
+        BOT_SCOPES, Blog, Callback, InstallError, Installation, SLACK_AUTHORIZE_URL, SetupError,
+        page,
     };
     use microblot::slack::seal::Key;
 
@@ -555,7 +556,10 @@ mod install {
         );
         assert_eq!(installed.token.expose(), slack.token("T0NEW"));
         assert!(!format!("{installed:?}{query:?}{install:?}").contains("xoxb"));
-        let (status, html) = page(Ok((&installed, Some("https://a.example.org/<x>"))));
+        let (status, html) = page(Ok((
+            &installed,
+            &Blog::At("https://a.example.org/<x>".to_owned()),
+        )));
         assert_eq!(status, StatusCode::OK);
         assert!(
             html.0.contains("Köche") && html.0.contains("&lt;x&gt;"),

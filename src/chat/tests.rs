@@ -99,7 +99,25 @@ fn every_verb_is_understood() {
         ("list www drafts", list(Some("www"), Which::Drafts)),
         ("list my www", list(Some("www"), Which::Mine)),
         ("list `Draft` *www*", list(Some("www"), Which::Drafts)),
+        ("list drafts mine", list(None, Which::MyDrafts)),
+        ("list my drafts", list(None, Which::MyDrafts)),
+        ("list mine drafts mine", list(None, Which::MyDrafts)),
+        ("list all drafts", list(None, Which::Drafts)),
+        ("list all mine", list(None, Which::Mine)),
+        ("list mine www", list(Some("www"), Which::Mine)),
+        ("list drafts mine www", list(Some("www"), Which::MyDrafts)),
+        ("list drafts www mine", list(Some("www"), Which::MyDrafts)),
+        ("list www drafts mine", list(Some("www"), Which::MyDrafts)),
+        // Sites of these names are reached in quotes.
         ("list \"drafts\"", list(Some("drafts"), Which::All)),
+        ("list “mine” mine", list(Some("mine"), Which::Mine)),
+        ("list drafts 'drafts'", list(Some("drafts"), Which::Drafts)),
+        (
+            "info mine",
+            Request::Info {
+                site: Some(site("mine")),
+            },
+        ),
         ("edit 4k9x2mzq7c", Request::Edit { post: post() }),
         ("edit `#4K9X2MZQ7C`", Request::Edit { post: post() }),
         ("delete 4k9x2mzq7c", Request::Delete { post: post() }),
@@ -208,6 +226,37 @@ fn what_keyboards_and_platforms_make_of_a_line_is_understood() {
         ("pause www for `2h`", pause(Some(120), None)),
         ("pause www for \"2 hours\"", pause(Some(120), None)),
         ("pause www for \"1h 30m\"", pause(Some(90), None)),
+        ("pause www for 2 hours", pause(Some(120), None)),
+        ("pause www for 2 Hours", pause(Some(120), None)),
+        ("pause www --for=2 hours", pause(Some(120), None)),
+        ("pause www —for 2 hours", pause(Some(120), None)),
+        ("pause www for 90 min", pause(Some(90), None)),
+        ("pause www for an hour", pause(Some(60), None)),
+        ("pause www for `an hour`", pause(Some(60), None)),
+        ("pause www for \"An Hour\"", pause(Some(60), None)),
+        ("pause www for one hour", pause(Some(60), None)),
+        ("pause www for half an hour", pause(Some(30), None)),
+        ("pause www for 2 days", pause(Some(2 * 24 * 60), None)),
+        ("pause www for a week", pause(Some(7 * 24 * 60), None)),
+        ("pause www for 365d", pause(Some(365 * 24 * 60), None)),
+        ("pause www for 1 hour 30 minutes", pause(Some(90), None)),
+        (
+            "pause www for an hour and 30 minutes",
+            pause(Some(90), None),
+        ),
+        ("pause www for an hour and a half", pause(Some(90), None)),
+        (
+            "pause www for a day and a half because of it",
+            pause(Some(36 * 60), Some("of it")),
+        ),
+        ("pause --for 2 hours www", pause(Some(120), None)),
+        ("pause www for 2 hours because launch freeze", both()),
+        ("pause www for 2 hours, because launch freeze", both()),
+        ("pause www for 2 hours --because=launch freeze", both()),
+        (
+            "pause www because launch freeze for 2 hours",
+            pause(None, Some("launch freeze for 2 hours")),
+        ),
         ("pause www for 2h because launch freeze", both()),
         ("pause www for 2h because   launch freeze  ", both()),
         ("pause www for 2h because \"launch freeze\"", both()),
@@ -350,8 +399,22 @@ fn what_is_not_understood_is_told_with_the_line_that_fits() {
         "sites www",
         "pause www for",
         "pause www for a while",
+        "pause www for a half",
         "pause www for soon",
         "pause www for 2h for 3h",
+        "pause www for a day or two",
+        "pause www for 2 moons",
+        "pause www for 2h please",
+        "pause www for 2h and",
+        "pause www for 0s",
+        "pause www for 0 hours",
+        "pause www for 500ms",
+        "pause www for half a second",
+        "pause www for 366d",
+        "pause www for 100 years",
+        "pause www for 99999999999999999999h",
+        "pause www for -2h",
+        "list www other",
         "pause www because",
         "pause www --because=",
         "pause www --until=2h",
@@ -454,14 +517,56 @@ fn what_is_not_understood_is_told_with_the_line_that_fits() {
         `for` needs something behind it.
         pause SITE [for TIME] [because TEXT]
     pause www for a while
-        I don't know what “while” is for here. Several words need quotes: `for "…"`.
+        “a while” is no length of time: write 30m, 2h or 3 days, and 365d at most.
+        pause SITE [for TIME] [because TEXT]
+    pause www for a half
+        “a half” is no length of time: write 30m, 2h or 3 days, and 365d at most.
         pause SITE [for TIME] [because TEXT]
     pause www for soon
-        “soon” is no length of time: write 30m, 2h or 1h30m.
+        “soon” is no length of time: write 30m, 2h or 3 days, and 365d at most.
         pause SITE [for TIME] [because TEXT]
     pause www for 2h for 3h
         `for` stands there twice.
         pause SITE [for TIME] [because TEXT]
+    pause www for a day or two
+        I don't know what “or” is for here.
+        pause SITE [for TIME] [because TEXT]
+    pause www for 2 moons
+        “2 moons” is no length of time: write 30m, 2h or 3 days, and 365d at most.
+        pause SITE [for TIME] [because TEXT]
+    pause www for 2h please
+        I don't know what “please” is for here.
+        pause SITE [for TIME] [because TEXT]
+    pause www for 2h and
+        “2h and” is no length of time: write 30m, 2h or 3 days, and 365d at most.
+        pause SITE [for TIME] [because TEXT]
+    pause www for 0s
+        “0s” is too short: write 1s to 365d, or nothing: then it is until somebody resumes it.
+        pause SITE [for TIME] [because TEXT]
+    pause www for 0 hours
+        “0 hours” is too short: write 1s to 365d, or nothing: then it is until somebody resumes it.
+        pause SITE [for TIME] [because TEXT]
+    pause www for 500ms
+        “500ms” is too short: write 1s to 365d, or nothing: then it is until somebody resumes it.
+        pause SITE [for TIME] [because TEXT]
+    pause www for half a second
+        “half a second” is too short: write 1s to 365d, or nothing: then it is until somebody resumes it.
+        pause SITE [for TIME] [because TEXT]
+    pause www for 366d
+        “366d” is too long: write 1s to 365d, or nothing: then it is until somebody resumes it.
+        pause SITE [for TIME] [because TEXT]
+    pause www for 100 years
+        “100 years” is no length of time: write 30m, 2h or 3 days, and 365d at most.
+        pause SITE [for TIME] [because TEXT]
+    pause www for 99999999999999999999h
+        “99999999999999999999h” is no length of time: write 30m, 2h or 3 days, and 365d at most.
+        pause SITE [for TIME] [because TEXT]
+    pause www for -2h
+        “-2h” is no length of time: write 30m, 2h or 3 days, and 365d at most.
+        pause SITE [for TIME] [because TEXT]
+    list www other
+        I don't know what “other” is for here.
+        list [SITE] [drafts] [mine]
     pause www because
         `because` needs something behind it.
         pause SITE [for TIME] [because TEXT]
@@ -562,7 +667,7 @@ fn the_help_shows_every_verb_once_and_its_examples_work() {
     insta::assert_snapshot!(text, @r##"
     Writing
       new [SITE]
-      list [SITE] [drafts|mine|all]
+      list [SITE] [drafts] [mine]
       edit ID
       delete ID
       info [SITE]

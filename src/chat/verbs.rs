@@ -71,12 +71,14 @@ pub enum Shape {
     Channel,
     /// A word in its place: a name for something new.
     Name,
-    /// A word in its place: `drafts`, `mine` or `all`.
+    /// Words in any place: `drafts`, `mine`, or both.
     Which,
     /// Words in their place, up to the end.
     Words,
     /// Behind its name: a word or a quoted text, shown in the help like this.
     Value(&'static str),
+    /// Behind its name: a length of time, in one word or several.
+    Time,
     /// Behind its name: everything up to the end, shown in the help like this.
     Rest(&'static str),
     /// Its name alone.
@@ -95,7 +97,7 @@ impl Shape {
     pub fn is_named(self) -> bool {
         matches!(
             self,
-            Self::Value(_) | Self::Rest(_) | Self::Flag | Self::Count { .. }
+            Self::Value(_) | Self::Time | Self::Rest(_) | Self::Flag | Self::Count { .. }
         )
     }
 }
@@ -288,8 +290,8 @@ pub static VERBS: &[Verb] = &[
             SITE,
             argument(
                 "for",
-                Shape::Value("TIME"),
-                "For how long, as in 30m or 2h [default: until it is resumed]",
+                Shape::Time,
+                "For how long, as in 30m, 2h or 3d, up to 365d [default: until it is resumed]",
             ),
             argument("because", Shape::Rest("TEXT"), "Why"),
         ],
@@ -386,8 +388,9 @@ impl Verb {
         let mut usage = self.name.to_owned();
         for argument in self.arguments.iter().filter(|one| one.place.is_chat()) {
             let written = match argument.shape {
-                Shape::Which => "drafts|mine|all".to_owned(),
+                Shape::Which => "drafts] [mine".to_owned(),
                 Shape::Flag => format!("--{}", argument.name),
+                Shape::Time => format!("{} TIME", argument.name),
                 Shape::Value(shown) | Shape::Rest(shown) => format!("{} {shown}", argument.name),
                 Shape::Count { .. } => format!("{} N", argument.name),
                 Shape::Channel => "#channel".to_owned(),

@@ -119,6 +119,7 @@ fn arg(argument: &'static Argument) -> Arg {
         Shape::Post => arg.value_parser(post_id),
         Shape::Channel | Shape::Name | Shape::Which | Shape::Words => arg,
         Shape::Value(shown) | Shape::Rest(shown) => arg.value_name(shown),
+        Shape::Time => arg.value_name("TIME"),
         Shape::Flag => arg.action(ArgAction::SetTrue),
         Shape::Count { usual, most } => arg
             .value_name("N")

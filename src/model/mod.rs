@@ -29,7 +29,7 @@ pub use plan::{
     Trigger, Wait,
 };
 pub use post::{Post, PostChange, PostDraft, PostId, PostState, Publish, Revision, Slug};
-pub use preview::{new_token, token_hash};
+pub use preview::{new_token, token_hash, token_of};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use spec::{BuilderKind, BuilderSpec, PostsFrom, SlackSite, Spec, Timing};
 pub use time::Millis;

@@ -10,7 +10,12 @@ pub fn new_token() -> (String, String) {
     let random: Vec<u8> = (0..3)
         .flat_map(|_| uuid::Uuid::new_v4().into_bytes())
         .collect();
-    let token = Digest::of_bytes(&random).to_string();
+    token_of(&random)
+}
+
+/// The token that is made of bytes which nobody can guess, and the hash under which it is stored.
+pub fn token_of(secret: &[u8]) -> (String, String) {
+    let token = Digest::of_bytes(secret).to_string();
     let hash = token_hash(&token);
     (token, hash)
 }

@@ -6,7 +6,7 @@ use super::app::App;
 use super::blocks::{Message, View};
 use super::caller::Caller;
 use super::screens;
-use super::{follow, look, run, write};
+use super::{editor, follow, look, run, write};
 use crate::chat::grammar::{Request, SiteArg};
 use crate::chat::policy::{self, Refusal};
 use crate::engine::snapshot::{Card, Snapshot};
@@ -106,8 +106,8 @@ async fn answer_it(
         Request::Plan { site } => look::plan(&at, site.as_ref())?.into(),
         Request::History { site } => look::history(&at, at.site(site)?).await?.into(),
         Request::Export => look::export(&at).into(),
-        Request::New { site } => write::new(&at, site.as_ref())?.into(),
-        Request::Edit { post } => write::edit(&at, post).await?,
+        Request::New { site } => editor::new(&at, site.as_ref())?.into(),
+        Request::Edit { post } => editor::edit(&at, post).await?,
         Request::Delete { post } => write::ask_delete(&at, post).await?.into(),
         Request::Rebuild { site, clear_cache } => run::rebuild(&at, at.site(site)?, *clear_cache)
             .await?

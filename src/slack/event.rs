@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::answer::PATIENCE;
 use super::app::App;
 use super::caller::Caller;
 use super::payload::{Envelope, Event};
@@ -21,9 +22,12 @@ pub(super) async fn receive(State(app): State<App>, signed: Signed<Json>) -> Res
     match envelope {
         Envelope::UrlVerification { challenge } => challenge.into_response(),
         Envelope::Event { id, team, event } => {
-            match happened(&app, &id, &team, event, signed.body()).await {
+            let stored = happened(&app, &id, &team, event, signed.body());
+            // What comes too late Slack does not read: it sends the event again, as it does when
+            // it hears that nothing was stored.
+            let stored = tokio::time::timeout(PATIENCE, stored).await;
+            match stored.unwrap_or(Err(StoreError::Silent)) {
                 Ok(()) => StatusCode::OK.into_response(),
-                // Slack sends it again: nothing was stored.
                 Err(error) => {
                     tracing::error!(error = %crate::chain(&error), "an event could not be stored");
                     StatusCode::SERVICE_UNAVAILABLE.into_response()

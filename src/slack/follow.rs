@@ -80,7 +80,11 @@ pub(super) async fn unfollow(
     at.app.work.notify_one();
     match done {
         Some(Unfollowed::NotFollowed) => Err(Trouble::Refused(NOT_FOLLOWED.to_owned())),
-        Some(Unfollowed::Declared) => Err(declared(at, "")),
+        Some(Unfollowed::Declared) => {
+            let row = store.channel(&at.caller.team, channel).await?;
+            let site = row.map(|row| row.site).unwrap_or_default();
+            Err(declared(at, &site))
+        }
         Some(Unfollowed::Done { posts }) if posts > 0 => Ok(screens::done(
             "That channel is not mirrored any more, and its posts are taken off the site.",
         )),

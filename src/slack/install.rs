@@ -12,7 +12,7 @@ use url::Url;
 use super::api::{Api, ApiError};
 use super::seal::{Key, Purpose, Sealer};
 use crate::http;
-use crate::model::{Millis, Secret};
+use crate::model::{Millis, Secret, SiteName};
 
 /// Where a workspace is asked, unless `SLACK_AUTHORIZE_URL` says otherwise.
 pub const SLACK_AUTHORIZE_URL: &str = "https://slack.com/oauth/v2/authorize";
@@ -96,6 +96,17 @@ pub struct Installed {
     pub token: Secret,
     /// Who installed it.
     pub installer: String,
+}
+
+/// The blog of a workspace that installed the app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blog {
+    /// None comes with it.
+    None,
+    /// It is published here.
+    At(String),
+    /// There is a site of its name, which is not this workspace's.
+    Taken(SiteName),
 }
 
 /// Why the app was not installed.
@@ -258,16 +269,25 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
-/// The page at the end: what happened, and what to do now. `site` is the address of the blog that
-/// the workspace got.
-pub fn page(result: Result<(&Installed, Option<&str>), &InstallError>) -> (StatusCode, Markup) {
+/// The page at the end: what happened, and what to do now.
+pub fn page(result: Result<(&Installed, &Blog), &InstallError>) -> (StatusCode, Markup) {
     match result {
-        Ok((installed, site)) => {
+        Ok((installed, blog)) => {
+            let write = html! {
+                p { "Type " code { "/microblot" } " in Slack to write the first post." }
+            };
             let text = html! {
                 p { "Microblot is installed in " strong { (installed.team_name) } "." }
-                p { "Type " code { "/microblot" } " in Slack to write the first post." }
-                @if let Some(site) = site {
-                    p { "It appears at " a href=(site) { (site) } "." }
+                @match blog {
+                    Blog::None => (write),
+                    Blog::At(url) => {
+                        (write)
+                        p { "It appears at " a href=(url) { (url) } "." }
+                    }
+                    Blog::Taken(name) => p {
+                        "It has no blog yet: there is a site called " code { (name) } " already. "
+                        "Ask whoever runs Microblot for one."
+                    },
                 }
                 p { a href={ "https://slack.com/app_redirect?team=" (installed.team) } { "Back to Slack" } }
             };

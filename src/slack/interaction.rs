@@ -16,7 +16,7 @@ use super::screens::{self, Action, Callback, EditorMeta, Typed};
 use super::show::{self, Place};
 use super::signature::{Form, Signed};
 use super::write::{self, Wish};
-use super::{follow, look, mirror};
+use super::{editor, follow, look, mirror};
 use crate::chat::grammar::{Request, SiteArg};
 
 /// The shortcut in the menu of a message, as `slack-app.yaml` names it.
@@ -73,6 +73,7 @@ async fn pressed(app: &App, actions: &Actions) {
             action = pressed.action_id,
             "an unknown button of an older message"
         );
+        outdated(app, actions);
         return;
     };
     if action == Action::Opened {
@@ -99,6 +100,18 @@ async fn pressed(app: &App, actions: &Actions) {
     let in_modal = !matches!(place, Place::Message { .. });
     let answer = within(carry_out(app, &caller, &action, in_modal, &id)).await;
     show::show(app, &caller, place, answer);
+}
+
+const OUTDATED: &str = "This button does nothing any more: it is of an older message.";
+
+/// Whoever pressed a button in a message is told. What an element of a window sends is not always
+/// a press.
+fn outdated(app: &App, actions: &Actions) {
+    if actions.by.response_url.is_some() {
+        let caller = Caller::of_sender(&actions.by, None);
+        let said = screens::refusal(OUTDATED).into();
+        show::show(app, &caller, Place::Message { gives_way: false }, said);
+    }
 }
 
 fn place(action: &Action, actions: &Actions) -> Place {
@@ -211,9 +224,7 @@ async fn carry_out_here(
             .await?
             .into(),
         _ => {
-            return Err(Trouble::Refused(
-                "This button does nothing any more.".to_owned(),
-            ));
+            return Err(Trouble::Refused(OUTDATED.to_owned()));
         }
     })
 }
@@ -236,7 +247,7 @@ async fn keep(
         // Only a submission can show errors at fields: here the first one is told on top.
         Err(ViewReply::Errors { errors }) => {
             let first = errors.into_values().next().unwrap_or_default();
-            return Ok(write::editor_with(&at, &meta, typed, &first).into());
+            return Ok(editor::editor_with(&at, &meta, typed, &first).into());
         }
         Err(_) => return Err(Trouble::Refused("It could not be saved.".to_owned())),
     };
@@ -245,10 +256,10 @@ async fn keep(
         false => "The draft is saved.",
     };
     if !preview {
-        return Ok(write::again(&meta, typed, &post, notice).into());
+        return Ok(editor::again(&meta, typed, &post, notice).into());
     }
     let (link, until) = write::preview(&at, &post).await?;
-    *below = Some(write::again(&meta, typed, &post, notice));
+    *below = Some(editor::again(&meta, typed, &post, notice));
     Ok(screens::preview_view(&post.revision.title, &link, until).into())
 }
 
@@ -334,7 +345,7 @@ async fn from_message(
     let at = Desk::open(app, caller, &snapshot, "")?;
     let names = mirror::names(app, &caller.team, &shortcut.message.text).await?;
     let (title, body) = mirror::text(&shortcut.message, &names);
-    write::new_from(&at, title, &body)
+    editor::new_from(&at, title, &body)
 }
 
 fn dismiss(app: &App, caller: &Caller) {

@@ -220,15 +220,14 @@ pub(super) async fn page(
 ) -> Result<screens::PostsPage, Trouble> {
     let card = of.site.as_ref().map(|name| at.named(name)).transpose()?;
     let account = at.caller.account();
-    let own = matches!(of.which, Which::Mine | Which::Drafts);
     let rank = at.app.rank(at.caller, &at.snapshot.settings.slack).await?;
     let filter = PostFilter {
         site: card.map(|card| card.name.clone()),
         // Drafts of others are theirs, and an admin's to manage.
         seen_by: (rank != Rank::Admin).then(|| account.clone()),
         sites: Some(at.all().map(|card| card.name.clone()).collect()),
-        drafts: matches!(of.which, Which::Drafts),
-        account: own.then(|| account.clone()),
+        drafts: of.which.is_drafts(),
+        account: of.which.is_mine().then(|| account.clone()),
         offset: of.page.saturating_mul(screens::POSTS),
         ..PostFilter::default()
     };

@@ -9,6 +9,7 @@ pub mod app;
 pub mod blocks;
 mod caller;
 mod command;
+mod editor;
 mod event;
 mod follow;
 pub mod install;
@@ -26,6 +27,7 @@ pub mod seal;
 mod show;
 pub mod signature;
 mod tell;
+mod tokens;
 pub mod worker;
 mod write;
 

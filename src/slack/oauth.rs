@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::app::App;
-use super::install::{Callback, InstallError, Installation, Installed, page};
-use crate::model::{Actor, SiteName};
+use super::install::{Blog, Callback, InstallError, Installation, Installed, page};
+use crate::model::Actor;
 use crate::store::{self, NewSite, StoreError};
 
 /// Why a workspace has no app now.
@@ -46,7 +46,7 @@ pub(super) async fn end(
         return StatusCode::NOT_FOUND.into_response();
     };
     let (status, body) = match install(&app, installation, &callback, &headers).await {
-        Ok((installed, blog)) => page(Ok((&installed, blog.as_deref()))),
+        Ok((installed, blog)) => page(Ok((&installed, &blog))),
         Err(Failure::Install(error)) => {
             tracing::warn!(%error, "a workspace did not install the app");
             page(Err(&error))
@@ -64,26 +64,26 @@ pub(super) async fn end(
     (status, headers, Html(body.into_string())).into_response()
 }
 
-/// Answers with the address of the workspace's blog, if it gets one.
+/// Answers with the workspace's blog, too.
 async fn install(
     app: &App,
     installation: &Installation,
     callback: &Callback,
     headers: &HeaderMap,
-) -> Result<(Installed, Option<String>), Failure> {
+) -> Result<(Installed, Blog), Failure> {
     let now = (app.gate.now)();
     let installed = installation
         .exchange(&app.api, callback, headers, now)
         .await?;
-    let template = app
-        .snapshot()
-        .and_then(|snapshot| snapshot.settings.slack.on_install.clone());
+    let snapshot = app.snapshot();
+    let template = snapshot
+        .as_ref()
+        .and_then(|snapshot| snapshot.settings.slack.on_install.as_ref());
     let site = template
         .map(|template| template.site(&installed.team, &installed.team_name))
         .transpose()
-        .map_err(Failure::Template)?;
-    let blog = site.as_ref().map(|(_, spec)| spec.url.clone());
-    let site = site.map(|(name, spec): (SiteName, _)| NewSite { name, spec });
+        .map_err(Failure::Template)?
+        .map(|(name, spec)| NewSite { name, spec });
     let row = store::Installed {
         id: installed.team.clone(),
         name: installed.team_name.clone(),
@@ -92,11 +92,34 @@ async fn install(
     };
     let account = format!("slack:{}:{}", installed.team, installed.installer);
     let by = Actor::chat(&installed.installer, account);
-    app.store
+    let made = app
+        .store
         .install_workspace(&row, site.as_ref(), &by)
         .await?;
     app.tokens.refresh(&app.store).await?;
     app.wake.notify_one();
     tracing::info!(workspace = installed.team, "the app was installed");
+    let blog = match site {
+        None => Blog::None,
+        Some(site) if made => Blog::At(site.spec.url),
+        Some(site) => {
+            let card = snapshot.and_then(|snapshot| {
+                let card = snapshot.site(&installed.team, &site.name)?;
+                Some(card.spec.url.clone())
+            });
+            match card {
+                // From an installation before this one.
+                Some(url) => Blog::At(url),
+                None => {
+                    tracing::warn!(
+                        workspace = installed.team,
+                        site = %site.name,
+                        "a workspace has no blog: there is a site of its name already"
+                    );
+                    Blog::Taken(site.name)
+                }
+            }
+        }
+    };
     Ok((installed, blog))
 }

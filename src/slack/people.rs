@@ -19,8 +19,11 @@ pub(super) enum Unknown {
 /// Asks Slack who these people are, and keeps it. Somebody whom Slack does not know is kept under
 /// their id, so that nobody waits for them.
 pub(super) async fn look_up(app: &App, team: &str, users: &[String]) -> Result<(), Unknown> {
-    let Some(token) = app.tokens.of(team) else {
-        return Ok(());
+    let token = match app.token(team).await {
+        Ok(token) => token,
+        // Nobody there can be asked for.
+        Err(ApiError::Gone) => return Ok(()),
+        Err(error) => return Err(error.into()),
     };
     let mut found = Vec::new();
     let mut failed = None;

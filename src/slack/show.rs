@@ -29,23 +29,38 @@ pub(super) enum Place {
     Home,
 }
 
+/// For whoever cannot be shown a window, however often they try.
+const NO_TOKEN: &str = "Microblot may not open windows in this workspace: it has no token for it, \
+                        or one that works no more. Whoever runs Microblot can install it here.";
+
 /// Opens a modal for somebody who just did something.
 pub(super) fn open(app: &App, caller: &Caller, view: View) {
     let (app, caller) = (app.clone(), caller.clone());
     tokio::spawn(async move {
         if let Err(error) = opened(&app, &caller, &view).await {
             tracing::warn!(%error, "a modal could not be opened in Slack");
-            let text = "Slack did not open the window in time. Please try again.";
+            let text = match error {
+                ApiError::Gone => NO_TOKEN,
+                _ => "Slack did not open the window in time. Please try again.",
+            };
             let _told = respond(&app, &caller, &screens::trouble(text)).await;
         }
     });
 }
 
 async fn opened(app: &App, caller: &Caller, view: &impl Serialize) -> Result<(), ApiError> {
-    let (Some(token), Some(trigger)) = (app.tokens.of(&caller.team), &caller.trigger) else {
-        return Err(ApiError::Gone);
-    };
-    app.api.open_view(&token, trigger, view).await.map(|_| ())
+    let token = app.token(&caller.team).await?;
+    let trigger = caller.trigger.as_ref().ok_or(ApiError::Gone)?;
+    unless_shown(app.api.open_view(&token, trigger, view).await)
+}
+
+/// A trigger that was used before is that of a request that came before: what it asked for was
+/// shown then.
+fn unless_shown<T>(shown: Result<T, ApiError>) -> Result<(), ApiError> {
+    match shown {
+        Err(ApiError::Refused { error, .. }) if error == "exchanged_trigger_id" => Ok(()),
+        other => other.map(|_| ()),
+    }
 }
 
 /// Shows an answer where the button was.
@@ -105,12 +120,12 @@ async fn in_modal(
     on_top: bool,
     view: &View,
 ) -> Result<(), ApiError> {
-    let token = app.tokens.of(&caller.team).ok_or(ApiError::Gone)?;
+    let token = app.token(&caller.team).await?;
     if let (true, Some(trigger)) = (on_top, &caller.trigger) {
-        match app.api.push_view(&token, trigger, view).await {
-            // Three lie on each other already.
+        match unless_shown(app.api.push_view(&token, trigger, view).await) {
+            // Three lie on each other already, or it is too late.
             Err(ApiError::Refused { .. }) => {}
-            pushed => return pushed.map(|_| ()),
+            pushed => return pushed,
         }
     }
     app.api
@@ -128,17 +143,18 @@ pub(super) async fn respond(app: &App, caller: &Caller, message: &Message) -> Re
     if let Some(url) = &caller.response_url {
         return app.api.respond(url, message).await;
     }
-    let token = app.tokens.of(&caller.team).ok_or(ApiError::Gone)?;
+    let token = app.token(&caller.team).await?;
     let posted = app.api.post_message(&token, &caller.user, message).await;
     posted.map(|_| ())
 }
 
 /// Puts the Home tab of somebody up to date.
 pub(super) async fn publish_home(app: &App, caller: &Caller, view: &View) {
-    let Some(token) = app.tokens.of(&caller.team) else {
-        return;
+    let published = async {
+        let token = app.token(&caller.team).await?;
+        app.api.publish_home(&token, &caller.user, None, view).await
     };
-    if let Err(error) = app.api.publish_home(&token, &caller.user, None, view).await {
+    if let Err(error) = published.await {
         tracing::warn!(%error, "a Home tab could not be updated in Slack");
     }
 }

@@ -169,9 +169,9 @@ async fn tell(
     now: Millis,
 ) -> Result<(Option<String>, Option<String>), ApiError> {
     let message = words(app, telling);
-    let token = app.tokens.of(&telling.workspace).ok_or(ApiError::Gone);
     if let (Some(channel), Some(ts)) = (&telling.message_channel, &telling.message_ts) {
-        match app.api.update_message(&token?, channel, ts, &message).await {
+        let token = app.token(&telling.workspace).await?;
+        match app.api.update_message(&token, channel, ts, &message).await {
             // Somebody deleted it.
             Err(ApiError::Refused { error, .. }) if error == "message_not_found" => {
                 return Ok((None, None));
@@ -199,9 +199,10 @@ async fn tell(
             Err(_) => telling.url_uses = crate::store::URL_USES,
         }
     }
+    let token = app.token(&telling.workspace).await?;
     let posted = app
         .api
-        .post_message(&token?, &telling.conversation, &message)
+        .post_message(&token, &telling.conversation, &message)
         .await?;
     Ok((Some(posted.channel), Some(posted.ts)))
 }

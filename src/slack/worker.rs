@@ -1,5 +1,6 @@
 //! What is done on a schedule: events that came in, gaps in mirrored channels, names of people.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,6 +11,7 @@ use super::app::App;
 use super::payload::{Envelope, Event, MessageEvent, MessageKind, Spoken};
 use super::people::{self, Unknown};
 use super::{mirror, tell};
+use crate::engine::run::Health;
 use crate::engine::snapshot::ChatSites;
 use crate::model::Millis;
 use crate::store::{ChannelRow, ChannelState, Declared, Received};
@@ -43,18 +45,22 @@ pub async fn run(app: App, stop: watch::Receiver<bool>) {
 
 /// Says for whom this server works: the id of a workspace is what `sites.toml` needs.
 async fn introduce(app: App) {
-    let Some(token) = app.tokens.of("") else {
+    while let Some(identity) = app.tokens.own(&app.api).await {
+        match identity {
+            Ok(identity) => info!(
+                workspace = identity.team,
+                user = identity.user,
+                "SLACK_BOT_TOKEN is of the workspace {}",
+                identity.team_name
+            ),
+            Err(ApiError::Later { after, why }) => {
+                debug!(why, "cannot ask whose token this is");
+                tokio::time::sleep(after.unwrap_or(SLOW)).await;
+                continue;
+            }
+            Err(error) => warn!(%error, "SLACK_BOT_TOKEN does not work"),
+        }
         return;
-    };
-    match app.api.auth_test(&token).await {
-        Ok(identity) => info!(
-            workspace = identity.team,
-            user = identity.user,
-            "SLACK_BOT_TOKEN is of the workspace {}",
-            identity.team_name
-        ),
-        Err(ApiError::Later { why, .. }) => debug!(why, "cannot ask whose token this is"),
-        Err(error) => warn!(%error, "SLACK_BOT_TOKEN does not work"),
     }
 }
 
@@ -76,10 +82,28 @@ async fn work(app: App, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = app.work.notified() => {}
             () = tokio::time::sleep(pause) => {}
-            _ = health.changed(), if declared.is_none() => {}
+            () = others_declared(&mut health, declared.as_deref()) => {}
             _ = stop.changed() => {}
         }
     }
+}
+
+/// Waits for a look of the loop that finds other channels declared than those that are known.
+async fn others_declared(health: &mut watch::Receiver<Health>, known: Option<&[Declared]>) {
+    let mut seen: Option<Arc<ChatSites>> = None;
+    while health.changed().await.is_ok() {
+        let Some(snapshot) = health.borrow_and_update().snapshot.clone() else {
+            continue;
+        };
+        // Most looks find the same sites.
+        let is_seen = |sites| Arc::ptr_eq(sites, &snapshot.sites);
+        if !seen.as_ref().is_some_and(is_seen) && known != Some(&channels_of(&snapshot.sites)) {
+            return;
+        }
+        seen = Some(snapshot.sites);
+    }
+    // The loop ended, and so does the process.
+    std::future::pending().await
 }
 
 async fn look(app: &App, declared: &mut Option<Vec<Declared>>) -> Result<(), Unknown> {
@@ -249,8 +273,21 @@ fn wake_at(app: &App, after: Duration) {
 
 /// Reads a page of a channel. Answers how far it came, and when to go on.
 async fn read(app: &App, channel: &ChannelRow) -> Result<(Option<String>, Duration), Unknown> {
-    let Some(token) = app.tokens.of(&channel.workspace) else {
-        return Ok((None, SHUT));
+    let token = match app.token(&channel.workspace).await {
+        Ok(token) => token,
+        Err(ApiError::Later { after, why }) => {
+            debug!(
+                why,
+                channel = channel.id,
+                "it is not known yet whose token this is"
+            );
+            return Ok((None, after.unwrap_or(NEXT_PAGE * 15)));
+        }
+        Err(error) => {
+            let workspace = &channel.workspace;
+            warn!(%error, workspace, channel = channel.id, "a mirrored channel cannot be read");
+            return Ok((None, SHUT));
+        }
     };
     if channel.state == ChannelState::Queued {
         // Events come only from where the app is. A private channel has to let it in itself.

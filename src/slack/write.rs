@@ -1,15 +1,14 @@
-//! Writing: the editor, and what is done with what was written.
+//! Writing: what is done with what was written.
 
-use super::answer::{Answer, Desk, Trouble};
+use super::answer::{Desk, Trouble};
 use super::blocks::{Message, View, ViewReply};
 use super::look;
 use super::run::once;
-use super::screens::{self, EditorForm, EditorMeta, Parts, Saved, Typed};
-use crate::chat::grammar::SiteArg;
+use super::screens::{self, EditorMeta, Saved, Typed};
 use crate::chat::policy;
 use crate::engine::snapshot::Card;
 use crate::model::{
-    Actor, Millis, Post, PostChange, PostDraft, PostId, PostState, Publish, SiteName, new_token,
+    Actor, Millis, Post, PostChange, PostDraft, PostId, PostState, Publish, new_token, token_of,
 };
 use crate::store::{Listed, StoreError};
 
@@ -20,95 +19,6 @@ pub(super) enum Wish {
     Keep,
     /// Show it to readers, now or at its time.
     Publish,
-}
-
-/// The editor for a new post.
-pub(super) fn new(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<View, Trouble> {
-    let nothing = Parts {
-        parts: vec![String::new()],
-        joins: String::new(),
-    };
-    Ok(for_new(at, at.site_or_only(site)?, String::new(), nothing))
-}
-
-/// The editor with a text that was written elsewhere.
-pub(super) fn new_from(at: &Desk<'_>, title: String, body: &str) -> Result<Answer, Trouble> {
-    let Ok(text) = screens::split_body(body) else {
-        return Err(Trouble::Refused(
-            "This message is longer than the editor takes: 30,000 characters.".to_owned(),
-        ));
-    };
-    Ok(for_new(at, at.only(), title, text).into())
-}
-
-fn for_new(at: &Desk<'_>, card: Option<&Card>, title: String, text: Parts) -> View {
-    screens::editor(&EditorForm {
-        meta: meta(at, card),
-        sites: choices(at),
-        site: card.map(|card| card.name.clone()),
-        title,
-        text,
-        category: None,
-        at: None,
-        notice: None,
-    })
-}
-
-/// The editor for a post that is there.
-pub(super) async fn edit(at: &Desk<'_>, id: &PostId) -> Result<Answer, Trouble> {
-    let (post, card) = own(at, id).await?;
-    let Ok(text) = screens::split_body(&post.revision.body) else {
-        return Ok(screens::too_long(&post.id, &post.revision.title).into());
-    };
-    Ok(screens::editor(&EditorForm {
-        meta: EditorMeta {
-            post: Some(post.id.clone()),
-            published: matches!(post.state, PostState::Published | PostState::Scheduled),
-            seen: Some(post.digest),
-            ..meta(at, Some(card))
-        },
-        sites: Vec::new(),
-        site: Some(post.site),
-        title: post.revision.title,
-        text,
-        category: post.revision.category,
-        at: post.publish_at,
-        notice: None,
-    })
-    .into())
-}
-
-/// The editor as it was, with a text above it.
-pub(super) fn editor_with(at: &Desk<'_>, meta: &EditorMeta, typed: Typed, notice: &str) -> View {
-    screens::editor(&EditorForm {
-        meta: meta.clone(),
-        sites: choices(at),
-        site: typed.site,
-        title: typed.title,
-        text: typed.text,
-        category: typed.category,
-        at: typed.at,
-        notice: Some(notice.to_owned()),
-    })
-}
-
-fn meta(at: &Desk<'_>, card: Option<&Card>) -> EditorMeta {
-    EditorMeta {
-        site: card.map(|card| card.name.clone()),
-        response_url: at
-            .caller
-            .response_url
-            .as_ref()
-            .map(|url| at.app.urls.seal(url.expose())),
-        request: Some(uuid::Uuid::new_v4().simple().to_string()),
-        ..EditorMeta::default()
-    }
-}
-
-fn choices(at: &Desk<'_>) -> Vec<(SiteName, String)> {
-    at.all()
-        .map(|card| (card.name.clone(), card.spec.title.clone()))
-        .collect()
 }
 
 /// A post that whoever asks may change, and the site that it is of.
@@ -180,7 +90,7 @@ pub(super) async fn save(
             Ok(Ok(post))
         }
         // The post was made by an earlier press of a button in this editor, whose answer did not
-        // arrive: this is another version of it.
+        // arrive: this is the same again, or another version of it.
         Err(StoreError::AlreadyDone) => {
             let request = by.request.unwrap_or_default();
             let made = at.app.store.done(&request).await?;
@@ -188,6 +98,10 @@ pub(super) async fn save(
             let Some(id) = id else {
                 return Err(Trouble::Refused("This was saved before.".to_owned()));
             };
+            let (post, _card) = own(at, &id).await?;
+            if is_as_typed(&post, typed, wish, now) {
+                return Ok(Ok(post));
+            }
             change(
                 at,
                 &EditorMeta {
@@ -246,6 +160,15 @@ async fn change(
     }
 }
 
+/// Whether nothing is left to be done.
+fn is_as_typed(post: &Post, typed: &Typed, wish: Wish, now: Millis) -> bool {
+    let stored = &post.revision;
+    stored.title == typed.title
+        && stored.body == typed.body()
+        && stored.category == typed.category
+        && publication(post, typed.at, wish, now).is_none()
+}
+
 /// What becomes of a post's place in its life.
 fn publication(post: &Post, at: Option<Millis>, wish: Wish, now: Millis) -> Option<Publish> {
     // Slack's picker knows no seconds.
@@ -285,29 +208,14 @@ pub(super) fn saved(at: &Desk<'_>, post: &Post) -> View {
     screens::saved(&post.id, &post.revision.title, &post.site, title, &what)
 }
 
-/// The editor again, over what was just saved: with the same fields, so that what is typed
-/// meanwhile stays in its place.
-pub(super) fn again(meta: &EditorMeta, typed: Typed, post: &Post, notice: &str) -> View {
-    screens::editor(&EditorForm {
-        meta: EditorMeta {
-            post: Some(post.id.clone()),
-            site: Some(post.site.clone()),
-            seen: Some(post.digest),
-            ..meta.clone()
-        },
-        sites: Vec::new(),
-        site: Some(post.site.clone()),
-        title: typed.title,
-        text: typed.text,
-        category: typed.category,
-        at: typed.at,
-        notice: Some(notice.to_owned()),
-    })
-}
-
-/// A private link to a post as it stands.
+/// A private link to a post as it stands. The same press again gives the same link.
 pub(super) async fn preview(at: &Desk<'_>, post: &Post) -> Result<(String, Millis), Trouble> {
-    let (token, hash) = new_token();
+    let secret = &at.app.gate.secret;
+    let (token, hash) = match &at.caller.trigger {
+        Some(_) => token_of(&secret.derive(&format!("microblot preview 1 {} {}", at.id, post.id))),
+        // Nothing tells this press from others.
+        None => new_token(),
+    };
     let now = at.app.store.now().await?;
     let until = now.plus(at.snapshot.settings.slack.preview);
     at.app
@@ -319,9 +227,16 @@ pub(super) async fn preview(at: &Desk<'_>, post: &Post) -> Result<(String, Milli
 
 /// Publishes a draft.
 pub(super) async fn publish(at: &Desk<'_>, id: &PostId) -> Result<Post, Trouble> {
-    let (post, _card) = own(at, id).await?;
+    let (post, card) = own(at, id).await?;
     if post.state == PostState::Published {
-        return Ok(post);
+        // The same press again is answered like the first time.
+        return match at.app.store.done(at.id).await? {
+            Some(_before) => Ok(post),
+            None => Err(Trouble::Refused(format!(
+                "“{}” is published already, on {}.",
+                post.revision.title, card.spec.title
+            ))),
+        };
     }
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     let change = PostChange {

@@ -32,7 +32,8 @@ struct Raw {
 }
 
 impl Store {
-    /// Makes a link to a version of a post, by the hash of its secret.
+    /// Makes a link to a version of a post, by the hash of its secret. A link that is there already
+    /// stays what it is.
     ///
     /// # Errors
     ///
@@ -46,7 +47,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.write.begin().await?;
         tx!(&mut tx, conn => sqlx::query(
-                "INSERT INTO preview (token_hash, post, digest, until) VALUES ($1, $2, $3, $4)")
+                "INSERT INTO preview (token_hash, post, digest, until) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (token_hash) DO NOTHING")
             .bind(token_hash).bind(post.as_str()).bind(digest.to_string()).bind(until.0)
             .execute(conn).await.map(|_| ())?);
         tx.commit_silently().await

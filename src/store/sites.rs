@@ -8,6 +8,7 @@ use super::audit::{audit, audit_each, unless_done};
 use super::content::{self, PartRow};
 use super::db::{Keyed, Stamp, Tx, each, tx};
 use super::error::StoreError;
+use super::estate::json;
 use super::promises::{self, Promise, promise};
 use super::{Store, new_id};
 use crate::model::{
@@ -407,7 +408,8 @@ impl Store {
     }
 }
 
-/// Makes a site from chat. `None`: the name is taken.
+/// Makes a site from chat. `None`: the name is taken, or was taken by a site of somebody else, whose
+/// posts would come with it.
 pub(super) async fn insert(
     tx: &mut Tx,
     stamp: Stamp,
@@ -415,6 +417,16 @@ pub(super) async fn insert(
     site: &NewSite,
     by: &Actor,
 ) -> Result<Option<String>, StoreError> {
+    // Changes nothing, and holds the row, if there is one, as it is now.
+    let before: Option<String> = tx!(&mut *tx, conn => sqlx::query_scalar(
+            "UPDATE site SET name = name WHERE name = $1 RETURNING spec")
+        .bind(site.name.as_str()).fetch_optional(conn).await?);
+    let workspace = |spec: &Spec| spec.slack.as_ref().map(|slack| slack.workspace.clone());
+    if let Some(before) = before
+        && workspace(&json(&before)?) != workspace(&site.spec)
+    {
+        return Ok(None);
+    }
     let spec = serde_json::to_string(&site.spec)
         .map_err(|error| StoreError::Corrupt(error.to_string()))?;
     let id: Option<String> = tx!(&mut *tx, conn => sqlx::query_scalar(

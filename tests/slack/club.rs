@@ -42,7 +42,12 @@ impl Club {
     }
 
     pub fn hosted(&mut self) {
-        let slack = format!("slack = {{ workspace = \"{TEAM}\" }}");
+        self.hosted_with("");
+    }
+
+    /// `shop`, with more about its workspace.
+    pub fn hosted_with(&mut self, more: &str) {
+        let slack = format!("slack = {{ workspace = \"{TEAM}\"{more} }}");
         self.world.hosted("shop", &slack);
     }
 

@@ -2,7 +2,6 @@
 
 use crate::club::{Club, id_in};
 use crate::on_both;
-use crate::support::slack::client::Reply;
 use crate::support::slack::{ADA, ADMIN, CHANNEL, GRACE, TEAM};
 use crate::support::world::{SOON, World, eventually};
 use crate::trail;
@@ -47,6 +46,8 @@ fn questions_are_answered() {
         ),
         ("rebuild garden now", &["what “now” is for"]),
         ("pause garden for ages", &["ages"]),
+        ("pause garden for 0s", &["too short", "1s to 365d"]),
+        ("pause garden for 9999 days", &["too long", "1s to 365d"]),
         ("edit nothing", &["no id of a post"]),
         ("edit 0000000000", &["There is no post 0000000000"]),
         ("site", &["A site is added or removed", "site add NAME"]),
@@ -80,6 +81,10 @@ fn questions_are_answered() {
         ("export", &["No site was made in chat"]),
         ("list", &["First frost"]),
         ("list garden drafts", &["Second thoughts"]),
+        (
+            "list drafts mine garden",
+            &["Your drafts", "Second thoughts"],
+        ),
         ("list mine", &["First frost", "Second thoughts"]),
         ("list shop", &["Nothing here yet"]),
         ("unfollow <#C0ELSE|else>", &["not mirrored"]),
@@ -116,7 +121,7 @@ fn running_commands_change_what_is_built(world: World) {
     club.says(
         &url,
         ADA,
-        "pause shop for 2h because “launch freeze”",
+        "pause shop for 2 hours because launch freeze",
         &["paused for 2h"],
     );
     let paused = eventually("it is paused", || {
@@ -326,76 +331,6 @@ fn another_workspace_sees_and_changes_nothing(world: World) {
 }
 
 #[test]
-fn long_lists_have_pages() {
-    let mut club = Club::new(World::on_sqlite());
-    club.rendered();
-    club.world.ok(&["reconcile"]);
-    for number in 0..23 {
-        club.world.post("garden", &format!("Post {number:02}"));
-    }
-    let (_serve, url) = club.serve();
-    let slack = &club.slack;
-    let turn = |shown: &Reply, action: &str, value: Option<&str>| {
-        let pressed = slack.press(&url, ADA, &shown.shown(), action, value);
-        slack.wait_for_responses(&pressed, 1).pop().unwrap()
-    };
-    let first = club.ask(&url, ADA, "list");
-    assert!(
-        first.words().contains("Page 1 of 3, 23 posts"),
-        "{}",
-        first.words()
-    );
-    assert!(first.words().contains("Post 22") && !first.words().contains("Post 12"));
-    let second = turn(&first, "list", None);
-    let words = second.words();
-    assert!(
-        words.contains("Page 2 of 3") && words.contains("Post 12"),
-        "{words}"
-    );
-    assert_eq!(second.json["replace_original"], true, "{:#}", second.json);
-    let pressed = slack.press(&url, ADA, &second, "list:2", None);
-    let third = slack.wait_for_responses(&pressed, 1).pop().unwrap();
-    assert!(third.words().contains("Post 00"), "{}", third.words());
-}
-
-#[test]
-fn posts_are_their_writers_and_admins_business() {
-    let mut club = Club::new(World::on_sqlite());
-    club.rendered();
-    let (_serve, url) = club.serve();
-    club.publish(&url, ADA, "garden", "Adas", "Mine.");
-    let id = id_in(&club.say(&url, ADA, "list mine"));
-    let refused = "somebody else's";
-    club.says(&url, GRACE, &format!("edit {id}"), &[refused]);
-    club.says(&url, GRACE, &format!("delete {id}"), &[refused]);
-    // In her list, it is nothing to change.
-    let listed = club.ask(&url, GRACE, "list").shown();
-    assert!(listed.words().contains("Adas"));
-    assert!(listed.elements("more").is_empty(), "{:#}", listed.json);
-    // Buttons that were meant for Ada, in Grace's hands.
-    let asked = club.ask(&url, ADA, &format!("delete {id}")).shown();
-    let pressed = club
-        .slack
-        .press(&url, GRACE, &asked, "post.delete.sure", None);
-    let said = club
-        .slack
-        .wait_for_responses(&pressed, 1)
-        .pop()
-        .unwrap()
-        .words();
-    assert!(said.contains(refused), "{said}");
-    assert_eq!(club.feed(&url, "garden"), ["Adas"]);
-    // An admin may.
-    assert_eq!(club.say_known(&url, ADMIN, &format!("edit {id}")), "");
-    let editor = club.slack.wait_for_modal(ADMIN, "Edit post");
-    club.slack
-        .submit(&url, ADMIN, &editor, &[("title", "Corrected")]);
-    eventually("it is changed", || {
-        (club.feed(&url, "garden") == ["Corrected"]).then_some(())
-    });
-}
-
-#[test]
 fn running_can_be_for_admins_or_in_one_channel_only() {
     for (running, elsewhere) in [("admins", "Only admins"), ("C0OPS", "done in")] {
         let mut club = Club::with(World::on_sqlite(), &format!("running = \"{running}\""));
@@ -429,5 +364,25 @@ fn running_can_be_for_admins_or_in_one_channel_only() {
             running == "C0OPS",
             "{there}"
         );
+    }
+}
+
+#[test]
+fn the_command_line_reads_lengths_of_time_like_chat() {
+    let mut club = Club::new(World::on_sqlite());
+    club.hosted();
+    club.world.ok(&["reconcile"]);
+    club.world.hooks.ignore_rest();
+    for (time, words) in [("0s", "too short"), ("366d", "too long"), ("ages", "ages")] {
+        let refused = club.world.fails(&["pause", "shop", "--for", time]);
+        assert!(
+            refused.stderr.contains(words) && refused.stderr.contains("365d"),
+            "{time}: {}",
+            refused.stderr
+        );
+        assert_eq!(club.audited("pause shop"), 0, "{time}");
+    }
+    for time in ["2 hours", "an hour", "365d"] {
+        club.world.ok(&["pause", "shop", "--for", time]);
     }
 }

@@ -128,6 +128,40 @@ fn channels_are_followed_and_unfollowed_in_chat() {
 }
 
 #[test]
+fn a_channel_that_the_file_declares_is_unfollowed_in_the_file() {
+    let mut club = Club::new(World::on_sqlite());
+    club.rendered();
+    club.slack.add_channel(TEAM, "C0NEWS", "news", true);
+    let (_serve, url) = club.serve();
+    let follow = "follow <#C0NEWS|news> garden";
+    club.says(&url, ADMIN, follow, &["becomes posts of The garden site"]);
+    club.slack.write(&url, TEAM, ADA, "C0NEWS", "Kept");
+    eventually("it is a post", || {
+        (club.feed(&url, "garden") == ["Kept"]).then_some(())
+    });
+    let asked = club.ask(&url, ADMIN, "unfollow <#C0NEWS|news>").shown();
+    // Declared between the question and the answer.
+    club.garden(", channels = [\"C0NEWS\"]");
+    eventually("the file declares it", || {
+        let origin = crate::trail::query(&club.world, "SELECT origin FROM channel");
+        (origin == ["file"]).then_some(())
+    });
+    let toml = club.world.sites_toml();
+    let line = toml.lines().position(|line| line == "[sites.garden]");
+    let place = format!("`sites.toml:{}`", line.unwrap() + 1);
+    for button in ["unfollow", "unfollow:2"] {
+        let pressed = club.slack.press(&url, ADMIN, &asked, button, None);
+        let said = club.slack.wait_for_responses(&pressed, 1).pop().unwrap();
+        let said = said.json.to_string();
+        assert!(said.contains(&place), "no {place} in {said}");
+    }
+    let said = club.ask(&url, ADMIN, "unfollow <#C0NEWS|news>");
+    assert!(said.answer.body.contains(&place), "{:?}", said.answer);
+    assert_eq!(club.audited("unfollow"), 0);
+    assert_eq!(club.feed(&url, "garden"), ["Kept"]);
+}
+
+#[test]
 fn the_address_is_verified_and_the_home_tab_shows_what_there_is() {
     let mut club = Club::new(World::on_sqlite());
     club.rendered();

@@ -6,10 +6,15 @@ use crate::club::{Club, holds};
 use crate::on_both;
 use crate::support::http::{get, send};
 use crate::support::ports;
-use crate::support::slack::{ADMIN, CHANNEL, CLIENT_ID, CLIENT_SECRET, Slack};
+use crate::support::slack::{ADA, ADMIN, CHANNEL, CLIENT_ID, CLIENT_SECRET, Slack, TEAM};
 use crate::support::world::{World, eventually};
+use crate::trail;
 
-on_both![a_workspace_installs_the_app_and_removes_it];
+on_both![
+    a_workspace_installs_the_app_and_removes_it,
+    no_workspace_gets_the_site_of_another,
+    a_name_that_is_free_again_brings_nobody_elses_posts,
+];
 
 const OTHER: &str = "T0OTHER";
 const TEMPLATE: &str = "
@@ -40,6 +45,141 @@ fn several(world: World) -> Club {
 fn others(slack: &Slack) {
     slack.add_team(OTHER, "Other Club");
     slack.add_user(OTHER, "U0EVE", "Eve", true);
+}
+
+#[test]
+fn a_workspace_may_be_called_anything() {
+    let club = several(World::on_sqlite());
+    let slack = &club.slack;
+    let (_serve, url) = club.serve();
+    let long = "é".repeat(300);
+    let cut = "é".repeat(200);
+    for (number, (name, title)) in [
+        ("<b>Ann</b> & \"Bob's\"", "<b>Ann</b> & \"Bob's\""),
+        (
+            "{workspace} {WORKSPACE} {team}",
+            "{workspace} {WORKSPACE} {team}",
+        ),
+        ("<!channel> *stars* `ticks`", "<!channel> *stars* `ticks`"),
+        ("\"\n[sites.evil]\nurl = \"", "\" [sites.evil] url = \""),
+        ("日本語 🎉 \u{202e}x", "日本語 🎉 \u{202e}x"),
+        (" \n ", "T0NAME5"),
+        (&long, &cut),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let team = format!("T0NAME{number}");
+        slack.add_team(&team, name);
+        slack.add_user(&team, "U0EVE", "Eve", true);
+        let installed = slack.install(&url, &team, name, "U0EVE");
+        assert_eq!(installed.status, 200, "{name:?}: {installed:?}");
+        assert!(!installed.body.contains("<b>Ann"), "{}", installed.body);
+        let site = team.to_lowercase();
+        let address = format!("https://{site}.example.org/");
+        assert!(installed.body.contains(&address), "{}", installed.body);
+        let feed = eventually("its blog is there", || {
+            let feed = get(&url, &format!("/sites/{site}/feed.json"));
+            (feed.status == 200).then(|| feed.json())
+        });
+        assert_eq!(feed["title"], title, "{name:?}");
+        // In Slack it is text, and the stand-in checks that Slack would take it.
+        let asked = eventually("the workspace has a site", || {
+            let asked = slack.command(&url, &team, "U0EVE", CHANNEL, "sites");
+            asked.words().contains(&site).then_some(asked)
+        });
+        assert!(!asked.answer.body.contains("<!channel>"), "{asked:?}");
+        slack.command(&url, &team, "U0EVE", CHANNEL, "new");
+        let editor = slack.wait_for_modal("U0EVE", "New post");
+        slack.close(&url, "U0EVE", &editor);
+    }
+    assert_eq!(get(&url, "/sites/evil/feed.json").status, 404);
+}
+
+fn no_workspace_gets_the_site_of_another(world: World) {
+    let mut club = several(world);
+    // The name that the template makes is taken, and its posts are nobody else's to see.
+    let slack = format!("slack = {{ workspace = \"{TEAM}\" }}");
+    club.world.rendered("t0other", &slack);
+    let slack = &club.slack;
+    others(slack);
+    let (_serve, url) = club.serve();
+    club.publish(&url, ADA, "t0other", "Ours", "Only ours.");
+    let say = |text: &str| slack.command(&url, OTHER, "U0EVE", CHANNEL, text).words();
+    for _ in 0..2 {
+        let installed = slack.install(&url, OTHER, "Other Club", "U0EVE");
+        assert_eq!(installed.status, 200, "{installed:?}");
+        let body = &installed.body;
+        assert!(body.contains("is installed in"), "{body}");
+        assert!(
+            body.contains("a site called <code>t0other</code>"),
+            "{body}"
+        );
+        assert!(!body.contains("It appears at"), "{body}");
+    }
+    for text in [
+        "sites",
+        "list",
+        "list t0other",
+        "new t0other",
+        "new",
+        "",
+        "status t0other",
+    ] {
+        let said = say(text);
+        assert!(
+            !said.contains("Ours") && !said.contains("The t0other site"),
+            "{said}"
+        );
+    }
+    assert!(say("new").contains("no blog to write for yet"));
+    assert!(club.say(&url, ADA, "list t0other").contains("Ours"));
+    let feed = get(&url, "/sites/t0other/feed.json").json();
+    assert_eq!(feed["title"], "The t0other site");
+}
+
+fn a_name_that_is_free_again_brings_nobody_elses_posts(world: World) {
+    let club = several(world);
+    let slack = &club.slack;
+    others(slack);
+    let (_serve, url) = club.serve();
+    slack.install(&url, OTHER, "Other Club", "U0EVE");
+    let say = |text: &str| {
+        eventually(text, || {
+            let said = slack.command(&url, OTHER, "U0EVE", CHANNEL, text).words();
+            (!said.contains("who you are")).then_some(said)
+        })
+    };
+    let gone = |site: &str| {
+        eventually("it is forgotten", || {
+            let sql = format!("SELECT presence FROM site WHERE name = '{site}'");
+            (trail::query(&club.world, &sql) == ["forgotten"]).then_some(())
+        });
+    };
+    assert!(say("site add pond").contains("pond is there"));
+    eventually("they have it", || {
+        say("sites").contains("pond").then_some(())
+    });
+    slack.command(&url, OTHER, "U0EVE", CHANNEL, "new pond");
+    let editor = slack.wait_for_modal("U0EVE", "New post");
+    let typed = [("title", "Their secret"), ("body.0", "Frogs.")];
+    slack.press_with(&url, "U0EVE", &editor, "editor.draft", None, &typed);
+    slack.wait_for_modal("U0EVE", "draft is saved");
+    assert!(say("site remove pond").contains("is removed"));
+    gone("pond");
+
+    club.says(
+        &url,
+        ADMIN,
+        "site add pond",
+        &["There is a site pond already"],
+    );
+    assert!(!club.say(&url, ADMIN, "list").contains("Their secret"));
+    // Whose it was gets it back, with everything in it.
+    assert!(say("site add pond").contains("pond is there"));
+    eventually("the draft is there", || {
+        say("list pond").contains("Their secret").then_some(())
+    });
 }
 
 fn a_workspace_installs_the_app_and_removes_it(world: World) {

@@ -9,12 +9,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod again;
 mod bad;
+mod busy;
 mod club;
 mod commands;
 mod days;
 mod events;
 mod install;
+mod kills;
 mod life;
+mod posts;
 mod secrets;
+mod tokens;
 mod trail;
+mod wire;
+mod worker;

@@ -44,7 +44,7 @@ pub fn home_tab(home: &Home) -> View {
         if home.drafts.len() > 5 {
             let all = Action::List(ListOf {
                 site: None,
-                which: Which::Drafts,
+                which: Which::MyDrafts,
                 page: 0,
             });
             blocks.extend(Block::actions([all.button("All drafts").into()]));
@@ -138,7 +138,7 @@ fn blog(blog: &Blog) -> Vec<Block> {
             .button("New post")
             .primary()
             .into(),
-        list(Which::Drafts)
+        list(Which::MyDrafts)
             .button(&format!("Drafts ({drafts})"))
             .into(),
         list(Which::All).button("Posts").into(),

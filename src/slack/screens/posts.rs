@@ -52,20 +52,20 @@ pub fn posts(page: &PostsPage) -> Message {
 
 /// A page of posts, as a modal.
 pub fn posts_view(list: &PostsPage) -> View {
-    let title = match list.of.which {
+    page(what(list), blocks(list, &heading(list)))
+}
+
+fn what(page: &PostsPage) -> &'static str {
+    match page.of.which {
         Which::All => "Posts",
         Which::Drafts => "Drafts",
         Which::Mine => "Your posts",
-    };
-    page(title, blocks(list, &heading(list)))
+        Which::MyDrafts => "Your drafts",
+    }
 }
 
 fn heading(page: &PostsPage) -> String {
-    let what = match page.of.which {
-        Which::All => "Posts",
-        Which::Drafts => "Drafts",
-        Which::Mine => "Your posts",
-    };
+    let what = what(page);
     match &page.site_title {
         Some(site) => format!("{what} of {site}"),
         None => what.to_owned(),
@@ -77,7 +77,7 @@ fn blocks(page: &PostsPage, heading: &str) -> Vec<Block> {
     if page.rows.is_empty() {
         let text = match (page.of.which, page.of.page) {
             (_, 1..) => "This page is empty.",
-            (Which::Drafts, _) => "No drafts. Everything is published.",
+            (Which::Drafts | Which::MyDrafts, _) => "No drafts. Everything is published.",
             (Which::All | Which::Mine, _) => "Nothing here yet. Write the first one!",
         };
         blocks.push(Block::section(Mrkdwn::new().raw(text)));

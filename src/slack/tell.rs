@@ -132,7 +132,8 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<(), StoreError> {
                     .await?;
             }
             Err(error) => {
-                let next = now.plus(pause(&error, telling.failures));
+                // From now on, however long the answer took: Slack counts from there.
+                let next = app.store.now().await?.plus(pause(&error, telling.failures));
                 debug!(%error, "cannot tell now; later again");
                 app.store.telling_failed(&telling, next).await?;
                 refused = Some(next);

@@ -128,8 +128,8 @@ fn a_worker_beside_a_server_does_nothing_twice(world: World) {
     assert!(!log.contains("firing builds"), "{log}");
 
     // The server goes; what is due is published all the same, and built when it is back.
-    let built = club.world.hooks.calls().len();
     assert_eq!(serve.terminate(), 0);
+    let built = club.world.hooks.calls().len();
     schedule(&club, "shop", "Nobody serves", 1);
     eventually("it is published", || {
         club.feed(&beside, "shop")

@@ -22,6 +22,7 @@ mod previews;
 mod promises;
 mod publish;
 mod record;
+mod silence;
 mod site_row;
 mod sites;
 mod tellings;
@@ -88,7 +89,8 @@ impl Reader {
             return Ok(None);
         };
         let reader = Self { pool };
-        Ok(reader.has_schema().await?.then_some(reader))
+        let has_schema = reader.pool.unless_silent(reader.has_schema()).await?;
+        Ok(has_schema.then_some(reader))
     }
 
     /// Which database it is.

@@ -3,6 +3,7 @@
 //! One body of SQL for SQLite and PostgreSQL. [`Reader`] can only read, and the preview is given
 //! nothing else; [`Store`] writes.
 
+mod adopt;
 mod audit;
 mod builds;
 mod channels;

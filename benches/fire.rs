@@ -68,7 +68,7 @@ async fn bare(root: &Path, calls: &mut UnboundedReceiver<Called>) -> Duration {
                     break;
                 }
                 let hook = SecretRef::File(folder.join(site.to_string()))
-                    .read()
+                    .read(&folder)
                     .unwrap();
                 let trigger = Trigger {
                     hook: &hook,

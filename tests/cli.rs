@@ -638,3 +638,43 @@ fn an_estate_can_be_elsewhere() {
     world.estate.database("sqlite:other.db");
     assert_eq!(world.planned(), [""; 0]);
 }
+
+#[test]
+fn a_hook_in_a_file_is_found_beside_sites_toml() {
+    let world = World::on_sqlite();
+    world.estate.write(
+        "deep/sites.toml",
+        "[sites.foo]\ntitle = \"Foo\"\nurl = \"https://foo.example.org\"\n\
+         build.netlify = { hook = { file = \"secrets/foo\" } }\n",
+    );
+    let config = ["--config", "deep/sites.toml"];
+    let reconcile = [&["reconcile"][..], &config].concat();
+    let missing = world.fails(&reconcile);
+    assert!(
+        missing.stdout.contains("secret file deep/secrets/foo"),
+        "{missing:?}"
+    );
+    let address = world.hooks.address("foo");
+    world
+        .estate
+        .write("deep/secrets/foo", format!("{address}\n"));
+    // What is there, where the program runs, is another's.
+    world
+        .estate
+        .write("secrets/foo", world.hooks.address("bar"));
+    world.ok(&[&["resume", "foo"][..], &config].concat());
+    world.ok(&reconcile);
+    let called = world.hooks.calls().remove(0);
+    assert_eq!(
+        (called.hook.as_str(), world.hooks.calls().len()),
+        ("foo", 1)
+    );
+
+    let absolute = world.estate.path().join("secrets/foo");
+    let text = world.estate.read("deep/sites.toml");
+    let text = text.replace("secrets/foo", absolute.to_str().unwrap());
+    world.estate.write("deep/sites.toml", text);
+    world.ok(&[&["rebuild", "foo"][..], &config].concat());
+    world.ok(&reconcile);
+    assert_eq!(world.hooks.calls()[1].hook, "bar");
+}

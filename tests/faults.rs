@@ -10,6 +10,8 @@ mod support;
 
 #[path = "faults/clock.rs"]
 mod clock;
+#[path = "faults/commands.rs"]
+mod commands;
 #[path = "faults/database.rs"]
 mod database;
 #[path = "faults/disk.rs"]

@@ -4,6 +4,7 @@
 mod support;
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use microblot::builders::netlify::{Trigger, fire, title_prefix};
@@ -251,13 +252,14 @@ async fn a_handshake_that_fails_starts_nothing() {
 
 #[test]
 fn a_missing_secret_is_named() {
-    let missing = SecretRef::Env("MICROBLOT_TEST_NO_SUCH_HOOK".to_owned()).read();
+    let folder = Path::new("/no/such/folder");
+    let missing = SecretRef::Env("MICROBLOT_TEST_NO_SUCH_HOOK".to_owned()).read(folder);
     let error = microblot::chain(&missing.unwrap_err());
     assert_eq!(
         error,
         "the environment variable MICROBLOT_TEST_NO_SUCH_HOOK is not set"
     );
-    let missing = SecretRef::File("/no/such/file".into()).read();
+    let missing = SecretRef::File("/no/such/file".into()).read(folder);
     let error = microblot::chain(&missing.unwrap_err());
     assert!(
         error.starts_with("the secret file /no/such/file cannot be read: "),

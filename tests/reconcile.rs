@@ -25,6 +25,7 @@ on_both![
     a_renamed_site_keeps_its_posts_and_its_history,
     a_removed_site_is_forgotten_and_comes_back_as_it_was_shown,
     adopted_sites_are_not_built,
+    adopting_settles_what_was_asked_for_and_what_failed,
     a_rebuild_is_answered_once,
     content_that_goes_back_after_a_doubtful_call_is_built,
     a_paused_site_waits,
@@ -529,6 +530,42 @@ fn content_that_goes_back_after_a_doubtful_call_is_built(mut world: World) {
     assert_eq!(world.planned(), [""; 0]);
     assert_eq!(world.hooks.calls_of("foo").len(), 4);
     world.hooks.ignore_rest();
+}
+
+fn adopting_settles_what_was_asked_for_and_what_failed(mut world: World) {
+    for site in ["asked", "failed", "silent", "stalled"] {
+        world.estate.write(format!("{site}/a.md"), "a");
+        world.hosted(site, &format!("files = [\"{site}/**\"]"));
+    }
+    world.hooks.answer("failed", [Answer::Status(500)]);
+    world.hooks.answer("silent", [Answer::Reset]);
+    world.hooks.answer("stalled", [Answer::Gone]);
+    world.fails(&["reconcile"]);
+    world.ok(&["rebuild", "asked", "--clear-cache"]);
+    let planned = world.planned().join("\n");
+    for part in [
+        "asked: build, asked for by",
+        "failed: build, first build",
+        "silent: wait, ",
+        "stalled: attention, stalled after 1 failure",
+    ] {
+        assert!(planned.contains(part), "{part}: {planned}");
+    }
+    let calls = world.hooks.calls().len();
+
+    world.ok(&["adopt", "asked"]);
+    assert_eq!(world.planned().len(), 3);
+    world.ok(&["adopt"]);
+    assert_eq!(world.planned(), [""; 0]);
+    assert_eq!(world.reconcile(), [""; 0]);
+    assert_eq!(world.hooks.calls().len(), calls);
+    // And the next change is built, as if nothing had happened before.
+    for site in ["asked", "failed", "silent", "stalled"] {
+        world.estate.write(format!("{site}/a.md"), "b");
+    }
+    assert_eq!(world.reconcile(), ["asked", "failed", "silent", "stalled"]);
+    let asked = world.hooks.calls_of("asked");
+    assert_eq!(asked[1].parameter("clear_cache"), None, "that was settled");
 }
 
 fn a_rebuild_is_answered_once(mut world: World) {

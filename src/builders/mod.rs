@@ -83,7 +83,7 @@ impl Builders {
                 branch,
                 clear_cache,
             } => {
-                let hook = match hook.read() {
+                let hook = match hook.read(&self.root) {
                     Ok(hook) => hook,
                     Err(error) => {
                         return Outcome::Retry {

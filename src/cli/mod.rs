@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, SetOnce, mpsc};
 
 use crate::builders::Builders;
 use crate::config::{self, ReadError};
@@ -69,6 +69,8 @@ impl From<Problem> for Failure {
 struct Context {
     global: Global,
     out: Terminal,
+    // The database of a command that ends by itself: it gives up when that falls silent.
+    database: SetOnce<Reader>,
 }
 
 /// Runs the program: parses the arguments, runs the command, and prints its error, once.
@@ -83,8 +85,19 @@ pub async fn main() -> ExitCode {
     let mut context = Context {
         global: cli.global,
         out,
+        database: SetOnce::new(),
     };
-    let result = context.run(cli.command).await;
+    let result = tokio::select! {
+        result = context.run(cli.command) => result,
+        () = context.silence() => Err(StoreError::Silent.into()),
+    };
+    let result = match result {
+        // It was there when the command began.
+        Err(Failure::Store(StoreError::Silent)) if context.database.initialized() => {
+            Err(StoreError::FellSilent.into())
+        }
+        result => result,
+    };
     let result = match context.out.unwritten() {
         None => result,
         Some(error) => result.and(Err(Failure::Io(
@@ -143,12 +156,32 @@ impl Context {
     }
 
     async fn store(&self) -> Result<Store, Failure> {
+        let store = self.lasting_store().await?;
+        self.depend_on(store.reader());
+        Ok(store)
+    }
+
+    /// For who outlives a database that is away for a while.
+    async fn lasting_store(&self) -> Result<Store, Failure> {
         Ok(Store::open(&self.address()?).await?)
     }
 
     /// For commands that change nothing. `None`: there is no database yet, and none is made.
     async fn reader(&self) -> Result<Option<Reader>, Failure> {
-        Ok(Reader::open(&self.address()?).await?)
+        let reader = Reader::open(&self.address()?).await?;
+        if let Some(reader) = &reader {
+            self.depend_on(reader);
+        }
+        Ok(reader)
+    }
+
+    fn depend_on(&self, reader: &Reader) {
+        // A command opens one database, once.
+        let _first = self.database.set(reader.clone());
+    }
+
+    async fn silence(&self) {
+        self.database.wait().await.silence().await;
     }
 
     /// The same, for commands about one site.
@@ -276,9 +309,13 @@ fn revision() -> Option<String> {
 
 fn log(global: &Global, out: &Terminal, is_server: bool) {
     use tracing_subscriber::EnvFilter;
-    let default = if is_server { "info" } else { "warn" };
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_not_set| EnvFilter::new(format!("{default},sqlx=warn")));
+    // Statements that are slow are for operators; somebody at a terminal gets the error.
+    let default = match is_server {
+        true => "info,sqlx=warn",
+        false => "warn,sqlx=error",
+    };
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_not_set| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

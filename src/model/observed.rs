@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::build::{BuildId, BuildState, HolderId};
+use super::desired::Rebuild;
 use super::digest::{ContentHash, Fingerprint};
 use super::name::SiteName;
 use super::time::Millis;
@@ -73,6 +74,8 @@ pub struct Flight {
     pub deadline: Millis,
     /// Goes up with every claim of the site; a record under an old fence is refused.
     pub fence: i64,
+    /// The request that it answers. It stands if the build is lost.
+    pub request: Option<Rebuild>,
 }
 
 /// Triggers that failed in a row.

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum SecretRef {
     /// An environment variable.
     Env(String),
-    /// A file; trailing line ends are not part of the secret.
+    /// A file, from the folder of `sites.toml`; trailing line ends are not part of the secret.
     File(PathBuf),
 }
 
@@ -45,22 +45,24 @@ impl Secret {
 }
 
 impl SecretRef {
-    /// Looks the secret up now, so that a rotated one is picked up without a restart.
+    /// Looks the secret up now, so that a rotated one is picked up without a restart. `folder` is
+    /// where `sites.toml` is.
     ///
     /// # Errors
     ///
     /// [`SecretError`] names the variable or file that is missing or empty.
-    pub fn read(&self) -> Result<Secret, SecretError> {
+    pub fn read(&self, folder: &Path) -> Result<Secret, SecretError> {
         match self {
             Self::Env(name) => match std::env::var(name) {
                 Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
                 _ => Err(SecretError::Unset(name.clone())),
             },
             Self::File(path) => {
-                let value = std::fs::read_to_string(path)
+                let path = folder.join(path);
+                let value = std::fs::read_to_string(&path)
                     .map_err(|error| SecretError::Unreadable(path.clone(), error))?;
                 match value.trim_end_matches(['\r', '\n']) {
-                    "" => Err(SecretError::Empty(path.clone())),
+                    "" => Err(SecretError::Empty(path)),
                     value => Ok(Secret::new(value)),
                 }
             }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::backoff::{self, Retry};
 use crate::model::{
     Attention, BuildId, BuildState, Cause, ContentHash, Decision, DesiredSite, Flight, Inputs,
-    Longer, Millis, ObservedSite, SiteName, Target, Timing, Trigger, Wait,
+    Longer, Millis, ObservedSite, Rebuild, SiteName, Target, Timing, Trigger, Wait,
 };
 
 /// What one site wants, before it has to share.
@@ -35,6 +35,8 @@ enum InFlight {
     Replaced {
         build: BuildId,
         abandoned: bool,
+        /// What it was to answer, and may not have answered.
+        request: Option<Rebuild>,
     },
 }
 
@@ -164,6 +166,10 @@ pub(super) fn decide(
             });
         }
     }
+    let clear_cache = [site.rebuild.as_ref(), flight.request()]
+        .into_iter()
+        .flatten()
+        .any(|rebuild| rebuild.clear_cache);
     Decided {
         wanted: Some(target.hash),
         changed,
@@ -174,10 +180,7 @@ pub(super) fn decide(
         }),
         decision: Decision::Build(Trigger {
             fingerprint: target.fingerprint,
-            clear_cache: site
-                .rebuild
-                .as_ref()
-                .is_some_and(|rebuild| rebuild.clear_cache),
+            clear_cache,
             cause: due_to.clone(),
             replaces: match flight {
                 InFlight::Replaced { build, .. } => Some(build),
@@ -211,6 +214,17 @@ fn in_flight(
         InFlight::Replaced {
             build: flight.build.clone(),
             abandoned,
+            request: flight.request.clone(),
+        }
+    }
+}
+
+impl InFlight {
+    /// What the build that is replaced was to answer.
+    fn request(&self) -> Option<&Rebuild> {
+        match self {
+            Self::Replaced { request, .. } => request.as_ref(),
+            Self::None | Self::Flies { .. } => None,
         }
     }
 }
@@ -222,7 +236,7 @@ fn cause(
     changed: Inputs,
     flight: &InFlight,
 ) -> Option<Cause> {
-    if let Some(rebuild) = &site.rebuild {
+    if let Some(rebuild) = site.rebuild.as_ref().or(flight.request()) {
         return Some(Cause::Requested(rebuild.clone()));
     }
     let replaced = matches!(flight, InFlight::Replaced { .. });

@@ -108,6 +108,7 @@ fn claimed(content: &str) -> Flight {
         lease_until: later(5),
         deadline: later(1_790),
         fence: 1,
+        request: None,
     }
 }
 
@@ -659,6 +660,38 @@ fn a_dead_holders_claim_of_what_was_built_before_is_fired_again_all_the_same() {
     let trigger = trigger(decision(wants("a"), seen));
     assert_eq!(trigger.cause, Cause::Uncertain);
     assert_eq!(trigger.replaces, Some(id("one")));
+}
+
+#[test]
+fn the_request_that_a_lost_build_was_to_answer_stands() {
+    let asked = Rebuild {
+        clear_cache: true,
+        ..request()
+    };
+    let lost = |flight: Flight| {
+        flying(Flight {
+            request: Some(asked.clone()),
+            ..flight
+        })
+    };
+    let dead = Flight {
+        lease_until: NOW,
+        ..claimed("b")
+    };
+    // Of a dead holder, and one of unknown outcome whose place newer content takes.
+    for seen in [lost(dead.clone()), lost(unknown("c"))] {
+        let trigger = trigger(decision(wants("b"), seen));
+        assert_eq!(trigger.cause, Cause::Requested(asked.clone()));
+        assert!(trigger.clear_cache);
+    }
+    // Somebody asked again, and did not mind the cache: one build is the answer to both.
+    let again = DesiredSite {
+        rebuild: Some(request()),
+        ..wants("b")
+    };
+    let trigger = trigger(decision(again, lost(dead)));
+    assert_eq!(trigger.cause, Cause::Requested(request()));
+    assert!(trigger.clear_cache);
 }
 
 #[test]

@@ -217,10 +217,13 @@ impl Pool {
                 let pool = postgres_pool(10)
                     .connect_with(postgres_options(url)?)
                     .await?;
-                sqlx::migrate!("./migrations/postgres").run(&pool).await?;
-                adopt_foreign_stamps(&pool).await?;
-                let pool = Self::Postgres(pool);
-                Ok((pool.clone(), pool))
+                let both = Self::Postgres(pool.clone());
+                let migrated = async {
+                    sqlx::migrate!("./migrations/postgres").run(&pool).await?;
+                    adopt_foreign_stamps(&pool).await
+                };
+                both.unless_silent(migrated).await?;
+                Ok((both.clone(), both))
             }
         }
     }

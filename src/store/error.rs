@@ -17,6 +17,11 @@ pub enum StoreError {
     /// The database, or the way to it, is silent.
     #[error("the database does not answer; is it up, and can it be reached from here?")]
     Silent,
+    /// The database was there, and is silent since then.
+    #[error(
+        "the database stopped answering in the middle of this; what was asked for may be stored or not: look (`microblot status`, `list`) before you run it again"
+    )]
+    FellSilent,
     /// No space is left for the database.
     #[error(
         "the database cannot grow: the disk is full, or a quota or limit is reached; nothing of this change was stored, nothing that was stored before is lost; make room and try again"

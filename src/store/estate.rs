@@ -66,6 +66,7 @@ struct RawFlight {
     claimed_at: i64,
     lease_until: i64,
     deadline: i64,
+    request: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -93,7 +94,7 @@ pub(super) const OBSERVED_SINCE: &str = observed_sql!(
 pub(super) const SITE_BY_NAME: &str = site_sql!("WHERE s.name = $1");
 
 pub(super) const FLIGHTS: &str = "SELECT id, site, content_hash, state, fence, holder, claimed_at, \
-     lease_until, deadline FROM build WHERE ended_at IS NULL";
+     lease_until, deadline, request FROM build WHERE ended_at IS NULL";
 
 // Not those whose answer never came: a few hooks that hang would hold up every other site until
 // their deadlines.
@@ -246,6 +247,7 @@ async fn flights(tx: &mut Tx) -> Result<Vec<FlightRow>, StoreError> {
                     lease_until: Millis(raw.lease_until),
                     deadline: Millis(raw.deadline),
                     fence: raw.fence,
+                    request: raw.request.as_deref().map(json).transpose()?,
                 },
             })
         })

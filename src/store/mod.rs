@@ -3,6 +3,7 @@
 //! One body of SQL for SQLite and PostgreSQL. [`Reader`] can only read, and the preview is given
 //! nothing else; [`Store`] writes.
 
+mod adopt;
 mod audit;
 mod builds;
 mod channels;
@@ -22,6 +23,7 @@ mod previews;
 mod promises;
 mod publish;
 mod record;
+mod silence;
 mod site_row;
 mod sites;
 mod tellings;
@@ -88,7 +90,8 @@ impl Reader {
             return Ok(None);
         };
         let reader = Self { pool };
-        Ok(reader.has_schema().await?.then_some(reader))
+        let has_schema = reader.pool.unless_silent(reader.has_schema()).await?;
+        Ok(has_schema.then_some(reader))
     }
 
     /// Which database it is.

@@ -5,15 +5,12 @@ use serde::Serialize;
 use sqlx::types::Json;
 
 use super::audit::{audit, audit_each, unless_done};
-use super::content::{self, PartRow};
 use super::db::{Keyed, Stamp, Tx, each, tx};
 use super::error::StoreError;
 use super::estate::json;
 use super::promises::{self, Promise, promise};
 use super::{Store, new_id};
-use crate::model::{
-    Actor, ContentHash, Fingerprint, Hold, Millis, Rebuild, SiteName, Spec, Wanted,
-};
+use crate::model::{Actor, ContentHash, Hold, Millis, Rebuild, SiteName, Spec, Wanted};
 
 /// A site that is made in chat.
 #[derive(Clone, Debug)]
@@ -45,16 +42,6 @@ struct Note {
 struct Hashed<'a> {
     site: &'a str,
     hash: String,
-}
-
-#[derive(Serialize)]
-struct Adopted<'a> {
-    site: &'a str,
-    hash: String,
-    spec: String,
-    posts: String,
-    files: String,
-    revision: String,
 }
 
 /// After the clock was set back, a holder that lives has renewed its claims within this time.
@@ -219,60 +206,6 @@ impl Store {
         tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
         let detail = format!("{} sites", sites.len());
         audit(&mut tx, now, by, "force", None, Some(&detail)).await?;
-        tx.commit().await
-    }
-
-    /// Takes this content of these sites (by id) as built, without building. The parts are those
-    /// of their manifests.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the database cannot be written.
-    pub async fn adopt(
-        &self,
-        sites: &[(String, Fingerprint)],
-        parts: &[PartRow],
-        by: &Actor,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.write.begin_alone().await?;
-        let stamp = tx.stamp().await?;
-        let now = tx.now().await?;
-        let manifests = sites
-            .iter()
-            .map(|(_, fingerprint)| (fingerprint.hash(), *fingerprint))
-            .collect();
-        content::keep(&mut tx, &manifests, parts).await?;
-        let rows: Vec<Adopted<'_>> = sites
-            .iter()
-            .map(|(site, fingerprint)| {
-                let Fingerprint {
-                    spec,
-                    posts,
-                    files,
-                    revision,
-                } = fingerprint;
-                Adopted {
-                    site,
-                    hash: fingerprint.hash().to_string(),
-                    spec: spec.to_string(),
-                    posts: posts.to_string(),
-                    files: files.to_string(),
-                    revision: revision.to_string(),
-                }
-            })
-            .collect();
-        let sql = each!(
-            tx.dialect(),
-            "UPDATE observed SET seq = $2, fence = fence + 1, built_at = $3, built_hash = e.value->>'hash', \
-             built_spec = e.value->>'spec', built_posts = e.value->>'posts', \
-             built_files = e.value->>'files', built_revision = e.value->>'revision', \
-             uncertain = FALSE, wanted_hash = NULL, wanted_since = NULL, drift_since = NULL FROM ",
-            "($1) AS e WHERE observed.site = e.value->>'site'"
-        );
-        tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).bind(now.0)
-            .execute(conn).await.map(|_| ())?);
-        let detail = format!("{} sites", sites.len());
-        audit(&mut tx, now, by, "adopt", None, Some(&detail)).await?;
         tx.commit().await
     }
 

@@ -65,6 +65,43 @@ fn killed_between_claim_and_fire_the_build_is_fired_once() {
 }
 
 #[test]
+fn a_request_that_a_killed_process_had_claimed_is_answered_as_it_was_asked() {
+    for on in DATABASES {
+        let mut world = World::new(on, 1);
+        let name = world.names[0].clone();
+        world.estate.env("MICROBLOT_LEASE", "300ms");
+        let run = |arguments: &[&str]| {
+            let output = world.estate.microblot(arguments);
+            assert_eq!(output.code, 0, "{on:?}: {output:?}");
+        };
+        run(&["adopt"]);
+        run(&["rebuild", name.as_str(), "--clear-cache"]);
+        world.hooks.answer_any([Answer::Hang, Answer::Hang]);
+        // It is lost twice.
+        for times in [1, 2] {
+            let doomed = world.estate.serve();
+            world.hooks.wait_for(times, LONG);
+            doomed.kill();
+        }
+        let serve = world.estate.serve();
+        let calls = world.hooks.wait_for(3, LONG);
+        for call in &calls {
+            assert_eq!(call.parameter("clear_cache"), Some("true"), "{on:?}");
+        }
+        let beside = world.beside();
+        world.wait_until_built(&beside, LONG);
+        world.assert_nothing_is_planned();
+        assert_eq!(serve.terminate(), 0);
+        let history = world
+            .estate
+            .microblot(&["history", name.as_str(), "--json"]);
+        let history: serde_json::Value = serde_json::from_str(&history.stdout).unwrap();
+        assert!(history[0]["requested_by"].is_string(), "{history:#}");
+        assert_eq!(world.hooks.calls().len(), 3, "{on:?}");
+    }
+}
+
+#[test]
 fn killed_between_fire_and_record_the_build_is_fired_once_more() {
     for on in DATABASES {
         for program in PROGRAMS {

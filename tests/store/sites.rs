@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use microblot::model::{Built, Hold, Millis, Outcome, Wanted};
+use microblot::model::{BuildState, Built, Hold, Millis, Outcome, Wanted};
 use microblot::store::{ClaimRequest, Recorded, Resumed};
 
 use crate::fixture::{
@@ -14,6 +14,7 @@ on_both!(
     a_rebuild_is_asked_for,
     approvals,
     content_is_adopted_as_built,
+    an_adoption_settles_what_came_before,
     a_build_of_a_forgotten_site_is_over,
     what_is_wanted_is_noted,
     the_clock_was_set_back,
@@ -167,7 +168,43 @@ async fn content_is_adopted_as_built(db: Db) {
         after.observed.built.unwrap().hash,
         manifest.fingerprint().hash()
     );
-    assert!(after.observed.trouble.is_some(), "the hook is as it was");
+    assert_eq!(after.observed.trouble, None);
+}
+
+async fn an_adoption_settles_what_came_before(db: Db) {
+    let (store, foo) = with_foo(&db).await;
+    let manifest = content(1);
+    let what = [(foo.id.clone(), manifest.fingerprint())];
+    let adopt = async || {
+        store.adopt(&what, &parts(&manifest), &ann()).await.unwrap();
+        row(&store, "foo").await
+    };
+    let error = || "no".to_owned();
+    build(&store, "foo", 1, Outcome::Failed { error: error() }).await;
+    build(&store, "foo", 2, Outcome::Unknown { error: error() }).await;
+    assert!(row(&store, "foo").await.observed.broken.is_some());
+    assert_eq!(adopt().await.observed.broken, None);
+    assert!(everything(&store).await.flights.is_empty());
+    let newest = store.builds(&foo.id, 1).await.unwrap().remove(0);
+    assert_eq!(newest.state, BuildState::Superseded);
+
+    store
+        .request_rebuild(&foo.id, &foo.name, true, &ann())
+        .await
+        .unwrap();
+    assert!(row(&store, "foo").await.rebuild.is_some());
+    assert_eq!(adopt().await.rebuild, None);
+
+    // Nobody knows what a dead holder did; a build that is followed goes on.
+    claim(&store, "foo", 3).await;
+    db.raw().await.run("UPDATE build SET lease_until = 1").await;
+    adopt().await;
+    assert!(everything(&store).await.flights.is_empty());
+    let flies = claim(&store, "foo", 4).await;
+    adopt().await;
+    assert_eq!(record(&store, &flies, Outcome::Live).await, Recorded::Taken);
+    let built = row(&store, "foo").await.observed.built.unwrap();
+    assert_eq!(built.fingerprint, fingerprint(4));
 }
 
 /// Nobody would ever take such a claim over, and it would count against the limits for good.

@@ -18,6 +18,8 @@ pub struct Proxy {
     silent: Arc<AtomicBool>,
     // What connections that are yet to come look at: `silent`, at all times.
     current: Arc<Mutex<Arc<AtomicBool>>>,
+    // What a client says before it is silent.
+    last_words: Arc<Mutex<Option<String>>>,
     // Owns the listener and all connections: when it ends, they do. `None` while cut.
     network: Option<Runtime>,
 }
@@ -30,6 +32,7 @@ impl Proxy {
             target,
             silent: Arc::default(),
             current: Arc::default(),
+            last_words: Arc::default(),
             network: None,
         };
         proxy.restore();
@@ -74,6 +77,17 @@ impl Proxy {
         }
     }
 
+    /// Is silent, as after [`Proxy::swallow`], as soon as a client says `words`, which do not get
+    /// through any more.
+    pub fn swallow_at(&mut self, words: &str) {
+        *self.last_words.lock().unwrap() = Some(words.to_owned());
+    }
+
+    /// Whether it passes nothing on.
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::SeqCst)
+    }
+
     /// Forgets the connections that are open, without closing them: nothing passes through them any
     /// more, while new ones work. So it is after a firewall or a router lost its state.
     pub fn strand(&mut self) {
@@ -99,11 +113,13 @@ impl Proxy {
             .build()
             .unwrap();
         let (target, current) = (self.target, Arc::clone(&self.current));
+        let last_words = Arc::clone(&self.last_words);
         network.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             while let Ok((client, _)) = listener.accept().await {
                 let silent = Arc::clone(&current.lock().unwrap());
-                tokio::spawn(carry(client, target, silent));
+                let last_words = last_words.lock().unwrap().clone();
+                tokio::spawn(carry(client, target, silent, last_words));
             }
         });
         self.network = Some(network);
@@ -116,7 +132,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(client: TcpStream, target: SocketAddr, silent: Arc<AtomicBool>) {
+async fn carry(
+    client: TcpStream,
+    target: SocketAddr,
+    silent: Arc<AtomicBool>,
+    last_words: Option<String>,
+) {
     let Ok(server) = TcpStream::connect(target).await else {
         return;
     };
@@ -124,8 +145,8 @@ async fn carry(client: TcpStream, target: SocketAddr, silent: Arc<AtomicBool>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::join!(
-        copy(from_client, to_server, &silent),
-        copy(from_server, to_client, &silent)
+        copy(from_client, to_server, &silent, last_words.as_deref()),
+        copy(from_server, to_client, &silent, None)
     );
 }
 
@@ -133,10 +154,15 @@ async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     silent: &AtomicBool,
+    last_words: Option<&str>,
 ) {
     let mut buffer = [0; 8192];
     loop {
         let read = from.read(&mut buffer).await;
+        if let (Ok(count), Some(words)) = (&read, last_words) {
+            let said = String::from_utf8_lossy(&buffer[..*count]);
+            silent.fetch_or(said.contains(words), Ordering::SeqCst);
+        }
         if silent.load(Ordering::SeqCst) {
             match read {
                 Ok(1..) => continue,

@@ -286,6 +286,10 @@ impl World {
             lease_until: now.plus(seconds(15)),
             deadline: now.plus(trigger.timeout),
             fence: self.builds as i64,
+            request: match &trigger.cause {
+                Cause::Requested(rebuild) => Some(rebuild.clone()),
+                _ => None,
+            },
         });
         let request = self.desired.sites.get_mut(site).unwrap().rebuild.take();
         if hosted {

@@ -1,4 +1,5 @@
-//! `reconcile --plan` of large estates in which nothing changed, and other tools beside it.
+//! `reconcile --plan` of large estates in which nothing changed since the last pass, and of the same
+//! in which one site did; and other tools beside it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -37,24 +38,32 @@ fn main() {
         (100_000, 10, "< 3 s, < 500 MB"),
     ] {
         let (folder, prepared) = runtime.block_on(prepare(sites, posts));
-        let (time, memory) = plan(folder.path(), sites);
-        per_second.push((sites, sites as f64 / time.as_secs_f64()));
+        let root = folder.path();
+        let unchanged = format!("Plan: nothing to do, {sites} unchanged.");
+        estate::run(estate::microblot(root, &["reconcile"]));
+        let (time, memory) = plan(root, &unchanged);
+        let rate = |time: Duration| sites as f64 / time.as_secs_f64();
+        change_one(root);
+        let (read, most) = plan(root, &format!(" {} unchanged.", sites - 1));
+        per_second.push((sites, rate(time), rate(read)));
         rows.push([
             sites.to_string(),
             (sites * posts).to_string(),
             seconds(time),
-            format!("{} MB", memory / 1_000_000),
+            megabytes(memory),
+            seconds(read),
+            megabytes(most),
             target.to_owned(),
             seconds(prepared),
         ]);
     }
-    println!(
-        "microblot reconcile --plan, nothing changed, SQLite, whole process, median of {RUNS}\n"
-    );
+    println!("microblot reconcile --plan, SQLite, whole process, median of {RUNS}\n");
     let columns = [
         "sites",
         "posts",
-        "time",
+        "nothing changed",
+        "most memory",
+        "one site changed",
         "most memory",
         "target",
         "(made in)",
@@ -62,8 +71,9 @@ fn main() {
     table::print(columns, &rows);
 
     let ours = |sites: usize| {
-        let found = per_second.iter().find(|(count, _)| *count == sites);
-        found.expect("it was measured").1
+        let found = per_second.iter().find(|(count, _, _)| *count == sites);
+        let (_, unchanged, changed) = found.expect("it was measured");
+        (*unchanged, *changed)
     };
     let mut rows = Vec::new();
     match terraform() {
@@ -91,22 +101,32 @@ fn main() {
         "things",
         "time",
         "per second",
-        "microblot",
+        "nothing changed",
+        "ratio",
+        "one changed",
         "ratio",
         "target",
     ];
     table::print(columns, &rows);
 }
 
-fn yardstick(what: &str, count: usize, time: Duration, ours: f64, target: &str) -> [String; 7] {
+fn yardstick(
+    what: &str,
+    count: usize,
+    time: Duration,
+    (unchanged, changed): (f64, f64),
+    target: &str,
+) -> [String; 9] {
     let theirs = count as f64 / time.as_secs_f64();
     [
         what.to_owned(),
         count.to_string(),
         seconds(time),
         format!("{theirs:.0}"),
-        format!("{ours:.0}"),
-        format!("{:.0}", ours / theirs),
+        format!("{unchanged:.0}"),
+        format!("{:.0}", unchanged / theirs),
+        format!("{changed:.0}"),
+        format!("{:.0}", changed / theirs),
         target.to_owned(),
     ]
 }
@@ -125,13 +145,24 @@ async fn prepare(sites: usize, posts: usize) -> (TempDir, Duration) {
     (folder, started.elapsed())
 }
 
-fn plan(root: &Path, sites: usize) -> (Duration, u64) {
-    let wanted = format!(" {sites} unchanged.");
+/// Gives one site another title.
+fn change_one(root: &Path) {
+    let file = root.join("sites.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, after) = text.split_once("title = \"").unwrap();
+    std::fs::write(file, format!("{before}title = \"The new {after}")).unwrap();
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes / 1_000_000)
+}
+
+fn plan(root: &Path, wanted: &str) -> (Duration, u64) {
     let runs: Vec<Run> = (0..RUNS)
         .map(|_| estate::run(estate::microblot(root, &["reconcile", "--plan"])))
         .collect();
     for run in &runs {
-        assert!(run.stdout.trim_end().ends_with(&wanted), "{}", run.stdout);
+        assert!(run.stdout.trim_end().ends_with(wanted), "{}", run.stdout);
     }
     let memory = runs.iter().map(|run| run.memory).max();
     let times = runs.iter().map(|run| run.time).collect();

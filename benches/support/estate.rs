@@ -191,7 +191,7 @@ pub fn run(mut command: Command) -> Run {
             };
             let digits = kib.trim().trim_end_matches(" kB");
             peak = digits.parse().map_or(peak, |kib: u64| kib * 1024);
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(1));
         }
         peak
     });

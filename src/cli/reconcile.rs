@@ -8,15 +8,16 @@ use tokio::sync::{Notify, mpsc};
 
 use super::args::Reconcile;
 use super::{Context, Failure};
+use crate::engine::calm::{self, Reading};
 use crate::engine::dispatch::Ended;
 use crate::engine::estate::Estate;
 use crate::engine::explain;
 use crate::engine::publish;
 use crate::engine::tick::{Tick, look, tick};
-use crate::engine::workspace::Gathered;
+use crate::engine::workspace::{Gathered, Workspace};
 use crate::model::{Attention, ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait};
 use crate::plan::{plan, show};
-use crate::store::{Publication, Store, StoreError};
+use crate::store::{Publication, Reader, Store, StoreError};
 
 /// With `--wait`: a trigger that failed this often in a row is not waited for.
 const PATIENCE: u32 = 5;
@@ -44,17 +45,25 @@ pub(super) async fn reconcile(context: &Context, options: &Reconcile) -> Result<
 
 /// What would happen. Given nothing that could change anything.
 async fn preview(context: &Context, options: &Reconcile) -> Result<ExitCode, Failure> {
-    // Folder and database know nothing of each other: both are read at the same time.
     let workspace = context.workspace();
-    let stored = async {
-        let reader = context.reader().await?;
-        let estate = super::estate(reader.as_ref()).await?;
-        Ok::<_, Failure>((reader, estate))
+    let reader = context.reader().await?;
+    let gathered = match glance(options, &workspace, reader.as_ref()).await? {
+        Glance::Calm(plan) => {
+            show(context, options, &plan, &Default::default());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Glance::Moved(gathered) => gathered,
     };
-    let (gathered, stored) = tokio::join!(workspace.gather(), stored);
-    let gathered = gathered?;
+    // Folder and database know nothing of each other: both are read at the same time.
+    let gather = async {
+        match gathered {
+            Some(gathered) => Ok(*gathered),
+            None => workspace.gather().await,
+        }
+    };
+    let (gathered, estate) = tokio::join!(gather, super::estate(reader.as_ref()));
+    let (gathered, mut estate) = (gathered?, estate?);
     warn_unmatched(context, &gathered);
-    let (reader, mut estate) = stored?;
     estate.keep_files(&gathered.parts);
     let publication = publish::difference(&estate, &gathered, options.force)?;
     estate
@@ -77,6 +86,45 @@ async fn preview(context: &Context, options: &Reconcile) -> Result<ExitCode, Fai
         (true, _) => ExitCode::from(1),
         (false, true) if has_changes(&plan) => ExitCode::from(CHANGES),
         (false, _) => ExitCode::SUCCESS,
+    })
+}
+
+/// What a preview finds before it reads the whole estate.
+enum Glance {
+    /// Nothing changed since a look that found nothing to do.
+    Calm(Plan),
+    /// Something may have. Holds what the folder says, if it had to be read for that.
+    Moved(Option<Box<Gathered>>),
+}
+
+async fn glance(
+    options: &Reconcile,
+    workspace: &Workspace,
+    reader: Option<&Reader>,
+) -> Result<Glance, Failure> {
+    let everything = options.all || options.force || !options.sites.is_empty();
+    let lasting = match reader {
+        // A database that fails, or is of an older version, fails again at the look itself, or not.
+        Some(reader) if !everything => reader.lasting_calm().await.ok().flatten(),
+        _ => None,
+    };
+    let Some(lasting) = lasting else {
+        return Ok(Glance::Moved(None));
+    };
+    let text = workspace.text()?;
+    if text != lasting.calm.text {
+        return Ok(Glance::Moved(None));
+    }
+    let (inputs, gathered) = if lasting.calm.reads_files {
+        let gathered = workspace.gather().await?;
+        (calm::inputs(&gathered), Some(Box::new(gathered)))
+    } else {
+        (calm::inputs_of_text(text, workspace.revision()), None)
+    };
+    Ok(if inputs == lasting.calm.inputs {
+        Glance::Calm(calm::plan(&lasting))
+    } else {
+        Glance::Moved(gathered)
     })
 }
 
@@ -193,6 +241,9 @@ impl Run<'_> {
             report.end(ended, &bar);
         }
         bar.finish_and_clear();
+        if let Some(calm) = calm::calm(&estate, &Reading::of(&self.gathered), &last) {
+            self.store.keep_calm(&calm).await?;
+        }
         self.conclude(&mut estate, &last, report).await
     }
 

@@ -30,7 +30,7 @@ use crate::model::{SiteName, Spec};
 pub use diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
 pub use export::to_toml;
 pub use on_install::OnInstall;
-pub use read::{MAX_BYTES, ReadError, read};
+pub use read::{MAX_BYTES, ReadError, read, read_text};
 pub use schema::schema;
 pub use settings::Settings;
 pub use slack::Slack;

@@ -54,6 +54,15 @@ pub enum ReadError {
 ///
 /// [`ReadError`], of which `Invalid` holds every error of the text.
 pub fn read(path: &Path) -> Result<Config, ReadError> {
+    Ok(load(&read_text(path)?, &path.display().to_string())?)
+}
+
+/// Reads the text of the file at `path`.
+///
+/// # Errors
+///
+/// [`ReadError`], but for `Invalid`.
+pub fn read_text(path: &Path) -> Result<String, ReadError> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => ReadError::Missing(path.to_owned()),
         _ => ReadError::Unreadable(path.to_owned(), error),
@@ -72,8 +81,9 @@ pub fn read(path: &Path) -> Result<Config, ReadError> {
             size: size.max(read),
         });
     }
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let good = &bytes[..error.valid_up_to()];
+    String::from_utf8(bytes).map_err(|error| {
+        let (at, bytes) = (error.utf8_error().valid_up_to(), error.into_bytes());
+        let good = &bytes[..at];
         let line_start = good
             .iter()
             .rposition(|b| *b == b'\n')
@@ -83,8 +93,7 @@ pub fn read(path: &Path) -> Result<Config, ReadError> {
             path: path.to_owned(),
             line: good.iter().filter(|byte| **byte == b'\n').count() + 1,
             column,
-            byte: bytes.get(good.len()).copied().unwrap_or_default(),
+            byte: bytes.get(at).copied().unwrap_or_default(),
         }
-    })?;
-    Ok(load(text, &path.display().to_string())?)
+    })
 }

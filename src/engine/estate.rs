@@ -163,6 +163,11 @@ impl Estate {
         self.observed.sites.values().any(site) || fired.iter().any(|at| *at > latest)
     }
 
+    /// The place up to which it has read the database.
+    pub fn cursor(&self) -> i64 {
+        self.cursor
+    }
+
     /// What is known of a site.
     pub fn details(&self, name: &SiteName) -> Option<&Details> {
         self.details.get(name)

@@ -1,5 +1,6 @@
 //! What turns decisions into builds: publish, tick, dispatch, and the loop around them.
 
+pub mod calm;
 /// Claims and fires builds, and stores what came of them.
 pub mod dispatch;
 /// Desired and observed state, kept in memory.

@@ -6,6 +6,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
+use super::calm::{self, Reading};
 use super::dispatch::Dispatcher;
 use super::estate::Estate;
 use super::publish::{self, PublishRefused};
@@ -13,7 +14,7 @@ use super::snapshot::{Snapshot, Snapshots};
 use super::tick::{Tick, tick};
 use super::workspace::{Gathered, Problem, Workspace};
 use crate::inputs;
-use crate::model::{Actor, Decision, Digest, Plan, SiteName};
+use crate::model::{Actor, Decision, Plan, SiteName};
 use crate::plan::show;
 use crate::store::{Store, StoreError};
 use crate::watch::Watcher;
@@ -67,11 +68,13 @@ pub struct Loop {
     files_changed: Arc<Notify>,
     health: watch::Sender<Health>,
     estate: Estate,
-    seen: Option<Digest>,
+    seen: Option<Reading>,
     // The file that is there is the one that was there at the start, not somebody's edit.
     started_with_it: bool,
     read_at: Option<Instant>,
     counted_at: Option<Instant>,
+    // The version of the estate, and the reading, of the last look that was kept as a calm one.
+    kept: Option<(u64, Reading)>,
     needy: BTreeSet<SiteName>,
     snapshots: Snapshots,
     patience: Duration,
@@ -121,6 +124,7 @@ impl Loop {
             started_with_it: true,
             read_at: None,
             counted_at: None,
+            kept: None,
             needy: BTreeSet::new(),
             snapshots: Snapshots::default(),
             patience: PATIENCE,
@@ -137,10 +141,11 @@ impl Loop {
         // Made before the first read, so that no change falls between the two.
         let files_changed = self.files_changed.clone();
         let mut files_due = true;
+        let mut idle = false;
         while !*stop.borrow() {
             let wake = self.wake.clone();
             let started = Instant::now();
-            let sleep = match self.look(files_due).await {
+            let sleep = match self.look(files_due, idle).await {
                 Ok(next) => {
                     metrics::histogram!("microblot_tick_duration_seconds")
                         .record(started.elapsed().as_secs_f64());
@@ -171,11 +176,13 @@ impl Loop {
                     warn!(error = %crate::chain(&error), "cannot remove old records");
                 }
             }
+            idle = false;
             // Files that could not be published stay due.
             tokio::select! {
                 () = wake.notified() => {}
                 () = files_changed.notified() => files_due = true,
                 () = tokio::time::sleep(sleep) => {
+                    idle = true;
                     looks += 1;
                     if looks.is_multiple_of(FULL_LOOK) {
                         self.estate.forget_everything();
@@ -194,8 +201,8 @@ impl Loop {
         self.dispatcher.finish().await;
     }
 
-    /// One look. Answers how long to sleep if nothing happens.
-    async fn look(&mut self, files_due: bool) -> Result<Duration, StoreError> {
+    /// One look. Answers how long to sleep if nothing happens. `idle`: nothing made it necessary.
+    async fn look(&mut self, files_due: bool, idle: bool) -> Result<Duration, StoreError> {
         let patience = self.patience;
         let gathered = if files_due {
             // In this order: whoever publishes from here on has read the files later than this
@@ -206,6 +213,9 @@ impl Loop {
             None
         };
         let Tick { plan, claimed } = within(patience, self.act(gathered)).await?;
+        if idle {
+            within(patience, self.keep_calm(&plan)).await?;
+        }
         self.call_for_attention(&plan);
         let until_next = [plan.next_look(), self.estate.next_post_at]
             .into_iter()
@@ -284,8 +294,11 @@ impl Loop {
     /// replica merely has an older file. A change that is seen later is somebody's edit.
     async fn take_files(&mut self, gathered: &Gathered) -> Result<(), StoreError> {
         self.estate.keep_files(&gathered.parts);
-        let digest = publish::digest(gathered);
-        if self.seen == Some(digest) && self.health.borrow().config_problem.is_none() {
+        let reading = Reading::of(gathered);
+        let digest = reading.generation;
+        let seen = self.seen.is_some_and(|seen| seen.generation == digest);
+        if seen && self.health.borrow().config_problem.is_none() {
+            self.seen = Some(reading);
             self.read_at = Some(Instant::now());
             return Ok(());
         }
@@ -301,7 +314,7 @@ impl Loop {
             return Ok(());
         }
         self.started_with_it = false;
-        self.seen = Some(digest);
+        self.seen = Some(reading);
         self.read_at = Some(Instant::now());
         Ok(())
     }
@@ -366,6 +379,21 @@ impl Loop {
         }
         self.health
             .send_modify(|health| health.config_problem = Some(text.clone()));
+    }
+
+    /// Leaves a note for the next preview, when there is nothing better to do.
+    async fn keep_calm(&mut self, plan: &Plan) -> Result<(), StoreError> {
+        let Some(reading) = self.seen else {
+            return Ok(());
+        };
+        let kept = Some((self.estate.version, reading));
+        if self.kept != kept
+            && let Some(calm) = calm::calm(&self.estate, &reading, plan)
+        {
+            self.store.keep_calm(&calm).await?;
+            self.kept = kept;
+        }
+        Ok(())
     }
 
     /// Logs each site that needs a person, once, when it begins to.

@@ -19,6 +19,8 @@ pub struct Workspace {
 /// What a folder says.
 #[derive(Clone, Debug)]
 pub struct Gathered {
+    /// The digest of the bytes of `sites.toml`.
+    pub text: Digest,
     /// `sites.toml`.
     pub config: Config,
     /// The digest of each site's files, or why they could not be read; sites without globs are
@@ -68,6 +70,21 @@ impl Workspace {
         &self.config
     }
 
+    /// The digest of the bytes of `sites.toml`, whatever they say.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem`] when it cannot be read.
+    pub fn text(&self) -> Result<Digest, Problem> {
+        let text = config::read_text(&self.config)?;
+        Ok(Digest::of_bytes(text.as_bytes()))
+    }
+
+    /// The deployed code revision, if it is known.
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
+    }
+
     /// Reads `sites.toml` and digests every site's files. Files whose size and times are what
     /// they were are not read again.
     ///
@@ -82,7 +99,10 @@ impl Workspace {
     }
 
     fn gather_blocking(&self) -> Result<Gathered, Problem> {
-        let config = config::read(&self.config)?;
+        let text = config::read_text(&self.config)?;
+        let config = config::load(&text, &self.config.display().to_string())
+            .map_err(config::ReadError::from)?;
+        let text = Digest::of_bytes(text.as_bytes());
         let globs: BTreeMap<SiteName, Vec<String>> = config
             .sites
             .iter()
@@ -111,6 +131,7 @@ impl Workspace {
             }
         }
         Ok(Gathered {
+            text,
             config,
             files,
             parts,

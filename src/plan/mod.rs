@@ -12,7 +12,8 @@ pub use note::notes;
 use sha2::{Digest as _, Sha256};
 
 use crate::model::{
-    Counts, Decision, Desired, Digest, Millis, News, Observed, Plan, PlanId, SitePlan,
+    Account, Budget, Counts, Decision, Desired, Digest, Millis, News, Observed, Plan, PlanId,
+    SitePlan,
 };
 
 /// Decides for every site what to do.
@@ -62,6 +63,20 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Millis) -> Plan {
         counts: count(&sites),
         sites,
         budget,
+    }
+}
+
+/// The plan of sites that are all what they were built from.
+pub fn unchanged(sites: usize, budget: Option<Budget>, account: &Account, now: Millis) -> Plan {
+    Plan {
+        id: id(&[]),
+        now,
+        counts: Counts {
+            unchanged: sites,
+            ..Counts::default()
+        },
+        sites: Vec::new(),
+        budget: budget.map(|budget| budget::state(budget, account, now)),
     }
 }
 

@@ -421,6 +421,8 @@ async fn adopt_foreign_stamps(pool: &PgPool) -> Result<(), StoreError> {
          WHERE seq >= CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)",
         "UPDATE site SET seq = CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) \
          WHERE seq >= CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)",
+        "DELETE FROM calm \
+         WHERE cursor > CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)",
     ] {
         sqlx::query(sql).execute(&mut *tx).await?;
     }

@@ -6,6 +6,7 @@
 mod adopt;
 mod audit;
 mod builds;
+mod calm;
 mod channels;
 mod content;
 mod db;
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 pub use audit::AuditRow;
 pub use builds::{BuildRow, Claim, ClaimRequest, Recorded};
+pub use calm::{Calm, Lasting};
 pub use channels::{ChannelRow, ChannelState, Declared, Followed, Unfollowed};
 pub use content::{PartRow, PostInPart};
 pub use db::{Address, Dialect};

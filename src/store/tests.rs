@@ -13,7 +13,7 @@ use std::path::Path;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::db::Pool;
-use super::{Address, Reader, Store, content, estate, feed, upkeep};
+use super::{Address, Reader, Store, calm, content, estate, feed, upkeep};
 use crate::model::SiteName;
 
 #[allow(
@@ -107,6 +107,10 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
         (estate::FIRED_SINCE, &["build_hosted"][..]),
         (estate::NEXT_POST, &["post_scheduled"][..]),
         (
+            calm::LASTING,
+            &["site_by_seq", "observed_by_seq", "build_", "post_scheduled"],
+        ),
+        (
             content::PUBLISHED_POSTS,
             &["COVERING INDEX post_published"][..],
         ),
@@ -125,6 +129,8 @@ async fn nothing_that_is_asked_often_reads_a_whole_table() {
         // A scan is right over an index that holds only what is asked for, or over what the query
         // was given.
         let partial = [
+            // One row.
+            "SCAN calm",
             "build_in_flight",
             "build_hosted",
             "post_scheduled",

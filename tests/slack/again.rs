@@ -31,7 +31,7 @@ fn a_button_that_comes_again_does_nothing_again(world: World) {
         assert_eq!(slack.retry(&url, reply).status, 200);
         assert_eq!(slack.replay(&url, reply).status, 200);
     };
-    let previews = || trail::query(&club.world, "SELECT token_hash FROM preview").len();
+    let previews = || club.world.sql("SELECT token_hash FROM preview").len();
 
     // Save draft: one post, never changed.
     club.ask(&url, ADA, "new garden");

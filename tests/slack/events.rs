@@ -143,7 +143,7 @@ fn a_channel_that_the_file_declares_is_unfollowed_in_the_file() {
     // Declared between the question and the answer.
     club.garden(", channels = [\"C0NEWS\"]");
     eventually("the file declares it", || {
-        let origin = crate::trail::query(&club.world, "SELECT origin FROM channel");
+        let origin = club.world.sql("SELECT origin FROM channel");
         (origin == ["file"]).then_some(())
     });
     let toml = club.world.sites_toml();

@@ -8,7 +8,6 @@ use crate::support::http::{get, send};
 use crate::support::ports;
 use crate::support::slack::{ADA, ADMIN, CHANNEL, CLIENT_ID, CLIENT_SECRET, Slack, TEAM};
 use crate::support::world::{World, eventually};
-use crate::trail;
 
 on_both![
     a_workspace_installs_the_app_and_removes_it,
@@ -153,7 +152,7 @@ fn a_name_that_is_free_again_brings_nobody_elses_posts(world: World) {
     let gone = |site: &str| {
         eventually("it is forgotten", || {
             let sql = format!("SELECT presence FROM site WHERE name = '{site}'");
-            (trail::query(&club.world, &sql) == ["forgotten"]).then_some(())
+            (club.world.sql(&sql) == ["forgotten"]).then_some(())
         });
     };
     assert!(say("site add pond").contains("pond is there"));

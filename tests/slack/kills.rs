@@ -133,7 +133,7 @@ fn a_submission_that_was_not_answered_is_one_post(world: World) {
         .map(|line| line.split(' ').nth(2).unwrap_or_default().to_owned())
         .collect();
     assert_eq!(asked, ["pause", "new"]);
-    let promised = trail::query(&club.world, "SELECT action FROM telling");
+    let promised = club.world.sql("SELECT action FROM telling");
     assert_eq!(promised, ["new"]);
     club.say(&url, ADA, "resume shop");
     club.world.hooks.wait_for(2, SOON);
@@ -154,14 +154,14 @@ fn an_event_that_was_not_acknowledged_is_one_post(world: World) {
         &mut club,
         "event_callback",
         |club, url| club.slack.event(url, TEAM, &message),
-        |club| !trail::query(&club.world, waits).is_empty(),
+        |club| !club.world.sql(waits).is_empty(),
     );
     for _ in 0..2 {
         assert_eq!(club.slack.retry(&url, &sent).status, 200);
     }
     eventually("everything that came in is handled", || {
         let waits = "SELECT id FROM inbox WHERE done_at IS NULL";
-        trail::query(&club.world, waits).is_empty().then_some(())
+        club.world.sql(waits).is_empty().then_some(())
     });
     assert_eq!(club.feed(&url, "garden"), ["Kept"]);
     assert_eq!(

@@ -70,7 +70,7 @@ fn a_worker_alone_publishes_in_time_and_fills_gaps(world: World) {
     );
     assert_eq!(good.send(&url, &[]).status, 404);
     assert_eq!(send(&url, "GET", "/readyz", &[], b"").status, 200);
-    let builds = trail::query(&club.world, "SELECT id FROM build");
+    let builds = club.world.sql("SELECT id FROM build");
     assert_eq!(builds.len(), 1, "only what `reconcile` built");
     assert_eq!(worker.terminate(), 0);
 }

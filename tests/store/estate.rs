@@ -3,8 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use microblot::model::{BuildState, Hold, Millis, Outcome, PostChange, PostId, Publish, Wanted};
-use microblot::store::{Delta, Presence, SiteRow, Store};
+use microblot::model::{
+    BuildState, Digest, Hold, Millis, Outcome, PostChange, PostId, Publish, Wanted,
+};
+use microblot::store::{Calm, Delta, Presence, SiteRow, Store};
 
 use crate::fixture::{
     Db, Dice, ann, change, claim, content, declare, draft, everything, fingerprint, names, parts,
@@ -282,6 +284,33 @@ async fn marks_of_another_server_do_not_make_every_read_a_full_one() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("all sites are read again and again");
+}
+
+/// The same of the place up to which a calm look had read.
+#[tokio::test]
+async fn a_calm_of_another_server_is_none() {
+    let db = Db::postgres();
+    let store = db.open().await;
+    declare(&store, &names("site", 1)).await;
+    let digest = Digest::of_bytes(b"sites.toml");
+    let calm = Calm {
+        text: digest,
+        inputs: digest,
+        reads_files: false,
+        generation: 1,
+        cursor: everything(&store).await.cursor + 1_000_000_000,
+        sites: 1,
+    };
+    store.keep_calm(&calm).await.unwrap();
+    assert!(store.lasting_calm().await.unwrap().is_none());
+    store.close().await;
+    let store = db.open().await;
+    let kept = db.raw().await.int("SELECT COUNT(*) FROM calm").await;
+    assert_eq!(
+        kept, 0,
+        "or it would be believed when the server has come so far"
+    );
+    assert!(store.lasting_calm().await.unwrap().is_none());
 }
 
 async fn only_what_changed_is_read_again(db: Db) {

@@ -5,8 +5,9 @@ use serde::Serialize;
 use sqlx::FromRow;
 use sqlx::types::Json;
 
+use super::address::Dialect;
 use super::content::{self, PartRow};
-use super::db::{Dialect, Keyed, Stamp, Tx, each, keyed, pool, tx};
+use super::db::{Keyed, Stamp, Tx, each, keyed, pool, tx};
 use super::error::StoreError;
 use super::estate::{account, parsed};
 use super::promises::{self, Bound};

@@ -3,6 +3,7 @@
 //! One body of SQL for SQLite and PostgreSQL. [`Reader`] can only read, and the preview is given
 //! nothing else; [`Store`] writes.
 
+mod address;
 mod adopt;
 mod audit;
 mod builds;
@@ -38,12 +39,12 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use address::{Address, Dialect};
 pub use audit::AuditRow;
 pub use builds::{BuildRow, Claim, ClaimRequest, Recorded};
 pub use calm::{Calm, Lasting};
 pub use channels::{ChannelRow, ChannelState, Declared, Followed, Unfollowed};
 pub use content::{PartRow, PostInPart};
-pub use db::{Address, Dialect};
 pub use error::StoreError;
 pub use estate::{Delta, FlightRow, Generation};
 pub use feed::PublishedPost;

@@ -221,8 +221,13 @@ impl Run<'_> {
                 "remaining": show::json(last, &explanations, self.options.all),
             }));
         } else {
-            for line in &report.lines {
-                self.context.out.data(&format!("{line}\n"));
+            let width = report.lines.iter().map(|(_, site, _)| site.as_str().len());
+            let width = width.max().unwrap_or(0);
+            for (mark, site, what) in &report.lines {
+                let name = site.as_str();
+                self.context
+                    .out
+                    .data(&format!("  {mark} {name:width$}  {what}\n"));
             }
             show(self.context, self.options, last, &Default::default());
         }
@@ -248,7 +253,8 @@ struct Report {
     reasons: std::collections::BTreeMap<SiteName, String>,
     built: Vec<SiteName>,
     failed: std::collections::BTreeMap<SiteName, String>,
-    lines: Vec<String>,
+    /// A mark, the site, and what came of its build, in the order in which they ended.
+    lines: Vec<(&'static str, SiteName, String)>,
 }
 
 impl Report {
@@ -275,7 +281,7 @@ impl Report {
             }
             Outcome::Unknown { error } => ("✗", format!("unknown   {error}")),
         };
-        self.lines.push(format!("  {mark} {site}  {what}"));
+        self.lines.push((mark, site.clone(), what));
         match outcome {
             Outcome::Accepted | Outcome::Live => {
                 self.failed.remove(&site);

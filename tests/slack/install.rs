@@ -47,6 +47,22 @@ fn others(slack: &Slack) {
 }
 
 #[test]
+fn half_of_the_app_is_an_error() {
+    for (set, missing) in [
+        ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"),
+        ("SLACK_CLIENT_SECRET", "SLACK_CLIENT_ID"),
+    ] {
+        let mut club = several(World::on_sqlite());
+        club.world.estate.env(missing, "");
+        let refused = club.world.fails(&["serve"]);
+        let said = &refused.stderr;
+        assert!(said.contains(set) && said.contains(missing), "{said}");
+        assert!(said.contains("App Credentials"), "{said}");
+        assert!(!said.contains(CLIENT_SECRET), "{said}");
+    }
+}
+
+#[test]
 fn a_workspace_may_be_called_anything() {
     let club = several(World::on_sqlite());
     let slack = &club.slack;

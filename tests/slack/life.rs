@@ -50,7 +50,7 @@ fn the_life_of_a_post_on_a_rendered_site(world: World) {
     slack.wait_for_modal(ADA, "on its way");
     let told = slack.wait_for_responses(&asked, 1).pop().unwrap().words();
     assert!(
-        told.contains("Live at") && told.contains("First frost"),
+        told.contains("Live at") && told.contains("Publication of *First frost*"),
         "{told}"
     );
     assert_eq!(club.feed(&url, "garden"), ["First frost"]);

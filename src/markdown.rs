@@ -1,5 +1,7 @@
 //! Markdown to HTML that is safe to show, whoever wrote it. Pure.
 
+mod runaway;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -24,7 +26,8 @@ pub enum RawHtml {
     /// It is shown as it was typed. For posts: in a chat, `Vec<u8>` and `<div>` are meant so, and
     /// nobody can make the sanitiser slow with crafted tags.
     Text,
-    /// It stays, without what is not safe. For files, whose writers know what HTML is.
+    /// It stays, without what is not safe. For files, whose writers know what HTML is. Where dozens of
+    /// elements are never closed, all of it is shown as it was typed.
     Clean,
 }
 
@@ -47,6 +50,9 @@ pub fn markdown_to_html_with(
     link: impl Fn(&str) -> Option<String>,
 ) -> String {
     let mut events = events(markdown, raw);
+    if raw == RawHtml::Clean && runaway::is_runaway(&events) {
+        events = self::events(markdown, RawHtml::Text);
+    }
     name_headings(&mut events);
     let events = events.into_iter().flat_map(|event| adapt(event, &link));
     let mut html = String::with_capacity(markdown.len() * 3 / 2);

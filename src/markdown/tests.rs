@@ -192,3 +192,28 @@ proptest! {
         prop_assert!(depth <= DEEPEST && count <= 12 * (text.len() + 1), "{depth} {count}");
     }
 }
+
+/// A parser opens forgotten styles and links again in every paragraph, with all their attributes.
+#[test]
+fn a_long_attribute_is_not_repeated_without_end() {
+    const TIMES: usize = 4_000;
+    let long = "L".repeat(20_000);
+    let style = format!("<b title={long}>");
+    let cases = [
+        format!("<p><a href={long}>{}", "<p>x".repeat(TIMES)),
+        format!("<ul><li>{style}{}", "<li>x".repeat(TIMES)),
+        format!("[x {}](https://{long}.org)", "<p>x".repeat(TIMES)),
+        format!("x {style} {}", "<div>x</div>".repeat(TIMES)),
+        format!("- {style} {}", "<li>x".repeat(TIMES)),
+        format!("<table>{style} {}", "<tr>x".repeat(TIMES)),
+        format!("<h2>{style}<div><h2><h3></h2>{}", "<p>x".repeat(TIMES)),
+        format!("<p>{}</p>\n\n{}", style.repeat(8), "x\n\n".repeat(TIMES)),
+        format!("| a |\n|---|\n{}", format!("| {style} <p>x |\n").repeat(20)),
+    ];
+    for markdown in cases {
+        let html = cleaned(&markdown);
+        let shown: String = markdown.chars().take(20).collect();
+        let longest = 12 * markdown.len() + (5 << 20);
+        assert!(html.len() <= longest, "{shown}: {} bytes", html.len());
+    }
+}

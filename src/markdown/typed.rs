@@ -13,6 +13,9 @@ use pulldown_cmark::{Event, Tag, TagEnd};
 const MAX_DEPTH: usize = 64;
 /// So many of them may be of the kind that is opened again in every paragraph.
 const MAX_STYLES: usize = 8;
+/// What opening them again may cost, in bytes, before no more tags are let through. A page of an
+/// ordinary length is far from it even if all of it stands in one forgotten link.
+const MAX_AGAIN: usize = 4 << 20;
 /// More attributes were not typed by anybody, and a parser compares each with all before it.
 const MAX_ATTRIBUTES: usize = 32;
 
@@ -45,6 +48,10 @@ pub(super) fn in_order<'a>(events: Vec<Event<'a>>, known: &HashSet<&str>) -> Vec
     let mut block = String::new();
     let mut images = 0_usize;
     for event in events {
+        let ends = open.charge(0);
+        if !ends.is_empty() {
+            ordered.push(Event::InlineHtml(ends.into()));
+        }
         match &event {
             Event::Start(Tag::Image { .. }) => images += 1,
             Event::End(TagEnd::Image) => images = images.saturating_sub(1),
@@ -95,6 +102,12 @@ struct Open {
     tags: Vec<Typed>,
     /// How many of them are [`STYLES`].
     styles: usize,
+    /// What it costs to open all styles again.
+    again: usize,
+    /// The same of the link of the Markdown that we are in: only typed tags make it open again.
+    link: usize,
+    /// What that may have cost until now.
+    spent: usize,
     /// In how many parts of the Markdown we are: paragraphs, quotes, items …
     depth: usize,
     /// How many tags were open where the cell of a table began, which nothing in it can end: a
@@ -107,6 +120,8 @@ struct Open {
 struct Typed {
     name: String,
     depth: usize,
+    /// What it adds to `again`.
+    again: usize,
 }
 
 impl Open {
@@ -116,6 +131,7 @@ impl Open {
         let mut rest = self.after_dropped(html);
         while let Some((text, tail)) = rest.split_once('<') {
             written.push_str(text);
+            written.push_str(&self.charge(self.link));
             rest = match Piece::read(tail) {
                 Some((Piece::Nothing, rest)) => rest,
                 Some((Piece::End(name), rest)) => {
@@ -123,7 +139,8 @@ impl Open {
                     rest
                 }
                 Some((Piece::Start(tag), rest)) if DROPPED.contains(&&*tag.name) => {
-                    self.dropped = Some(self.typed(tag.name));
+                    let (name, depth, again) = (tag.name, self.depth, 0);
+                    self.dropped = Some(Typed { name, depth, again });
                     self.after_dropped(rest)
                 }
                 Some((Piece::Start(tag), rest)) => {
@@ -142,9 +159,18 @@ impl Open {
         written
     }
 
-    fn typed(&self, name: String) -> Typed {
-        let depth = self.depth;
-        Typed { name, depth }
+    /// Counts what the next event or tag may cost, with what the link around it costs. The ends of
+    /// all styles if it was too much.
+    fn charge(&mut self, link: usize) -> String {
+        let mut written = String::new();
+        self.spent += self.again + link;
+        let mut here = self.tags.iter().skip(self.before_cell);
+        if self.spent > MAX_AGAIN
+            && let Some(at) = here.position(|open| open.again > 0)
+        {
+            self.end_all_from(self.before_cell + at, &mut written);
+        }
+        written
     }
 
     /// What is left when the end of what is dropped was looked for; nothing if it is not here.
@@ -160,18 +186,25 @@ impl Open {
     }
 
     fn start(&mut self, tag: StartTag, written: &mut String) {
+        if self.spent > MAX_AGAIN {
+            return;
+        }
         let name = tag.name.as_str();
         if EMPTY.contains(&name) || ENDED_BY_THE_NEXT.contains(&name) {
             tag.write(written);
             return;
         }
-        let style = usize::from(STYLES.contains(&name));
-        if self.tags.len() == MAX_DEPTH || self.styles + style > MAX_STYLES {
+        let is_style = STYLES.contains(&name);
+        if self.tags.len() == MAX_DEPTH || is_style && self.styles == MAX_STYLES {
             return;
         }
+        let before = written.len();
         tag.write(written);
-        self.styles += style;
-        self.tags.push(self.typed(tag.name));
+        let again = if is_style { written.len() - before } else { 0 };
+        self.styles += usize::from(is_style);
+        self.again += again;
+        let (name, depth) = (tag.name, self.depth);
+        self.tags.push(Typed { name, depth, again });
     }
 
     fn end(&mut self, name: &str, written: &mut String) {
@@ -186,16 +219,21 @@ impl Open {
     }
 
     fn end_all_from(&mut self, at: usize, written: &mut String) {
-        for Typed { name, .. } in self.tags.drain(at..).rev() {
-            self.styles -= usize::from(STYLES.contains(&&*name));
+        for Typed { name, again, .. } in self.tags.drain(at..).rev() {
+            self.styles -= usize::from(again > 0);
+            self.again -= again;
             write_end(&name, written);
         }
     }
 
     fn start_of_part(&mut self, part: &Tag<'_>) {
         self.depth += 1;
-        if *part == Tag::TableCell {
-            self.before_cell = self.tags.len();
+        match part {
+            Tag::TableCell => self.before_cell = self.tags.len(),
+            Tag::Link {
+                dest_url, title, ..
+            } => self.link = dest_url.len() + title.len(),
+            _ => {}
         }
     }
 
@@ -207,8 +245,10 @@ impl Open {
         if let Some(at) = self.tags.iter().position(inside) {
             self.end_all_from(at, &mut written);
         }
-        if *part == TagEnd::TableCell {
-            self.before_cell = 0;
+        match part {
+            TagEnd::TableCell => self.before_cell = 0,
+            TagEnd::Link => self.link = 0,
+            _ => {}
         }
         self.depth = self.depth.saturating_sub(1);
         written

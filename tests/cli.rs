@@ -552,6 +552,68 @@ fn check_tells_programs_too() {
 }
 
 #[test]
+fn a_flood_of_errors_is_read_no_further_than_it_is_told() {
+    let world = World::on_sqlite();
+    let lines = |line: fn(usize) -> String| (0..200_000).map(line).collect::<String>();
+    let floods = [
+        lines(|n| format!("[sites.s{n}]\nx = 1\n")),
+        lines(|n| format!("[sites.s{n}]\nx = = 1\n")),
+        lines(|n| format!("key{n} = 1\n")),
+        lines(|n| format!("sites.s{n}.x = 1\n")),
+        lines(|_| "not toml\n".to_owned()),
+    ];
+    for flood in floods {
+        assert!(flood.len() > 1 << 20);
+        world.estate.write("sites.toml", &flood);
+        let shown: String = flood.chars().take(30).collect();
+        let told = world.fails(&["check"]).stderr;
+        assert_eq!(told.matches("error: ").count(), 100, "{shown}");
+        let last = told.lines().last().unwrap();
+        assert!(last.starts_with("and "), "{shown}: {last}");
+        assert!(
+            last.ends_with(", from which on nothing was read"),
+            "{shown}: {last}"
+        );
+        let checked = parsed(&world.fails(&["check", "--json"]));
+        let unread = checked["unread_from"].as_u64().unwrap();
+        assert!(last.contains(&format!(" up to line {unread},")), "{last}");
+        assert!(
+            unread > 100 && unread < flood.lines().count() as u64,
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn of_a_large_file_every_error_is_told() {
+    let world = World::on_sqlite();
+    let site = |n: usize| {
+        format!(
+            "[sites.s{n}]\ntitle = \"S\"\nurl = \"https://s{n}.example.org\"\n\
+             debounce = \"30m\"\n[sites.s{n}.build.netlify]\nhook = {{ env = \"HOOK\" }}\n"
+        )
+    };
+    let mut text: String = (0..12_000).map(site).collect();
+    assert!(text.len() > 1 << 20);
+    text.insert_str(0, "one = 1\n");
+    // What other parts of the file would be blamed for if they were read without this.
+    text.push_str("[defaults]\nmax_wait = \"1h\"\n[limits]\ntwo = 2\n");
+    world.estate.write("sites.toml", &text);
+    let checked = parsed(&world.fails(&["check", "--json"]));
+    let lines: Vec<_> = checked["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["line"].as_u64())
+        .collect();
+    assert_eq!(lines, [Some(1), Some(72_005)]);
+    assert_eq!(
+        (&checked["more"], &checked["unread_from"]),
+        (&json!(0), &Value::Null)
+    );
+}
+
+#[test]
 fn colour_is_for_terminals_and_for_those_who_ask() {
     let mut world = World::on_sqlite();
     world.hosted("foo", "");

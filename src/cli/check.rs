@@ -36,10 +36,14 @@ pub(super) async fn check(context: &Context, json: bool) -> Result<(), Failure> 
             Ok(())
         }
         Err(ReadError::Invalid(diagnostics)) if json => {
-            context.out.json(&serde_json::json!({
+            let mut told = serde_json::json!({
                 "format": 1, "file": file,
                 "errors": diagnostics.iter().collect::<Vec<_>>(), "more": diagnostics.more(),
-            }));
+            });
+            if let Some(line) = diagnostics.unread() {
+                told["unread_from"] = line.into();
+            }
+            context.out.json(&told);
             Err(Failure::Told)
         }
         Err(error) => Err(error.into()),

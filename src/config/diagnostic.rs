@@ -70,6 +70,8 @@ pub struct Diagnostic {
 pub struct Diagnostics {
     diagnostics: Vec<Diagnostic>,
     more: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread_from: Option<u32>,
 }
 
 impl Diagnostics {
@@ -101,7 +103,22 @@ impl Diagnostics {
         Self {
             diagnostics: diagnostics.collect(),
             more,
+            unread_from: None,
         }
+    }
+
+    /// The same, of a file that was not read from this line on.
+    pub(super) fn unread_from(self, line: u32) -> Self {
+        let unread_from = Some(line);
+        Self {
+            unread_from,
+            ..self
+        }
+    }
+
+    /// The line from which the file was not read, because of all that is wrong before it.
+    pub fn unread(&self) -> Option<u32> {
+        self.unread_from
     }
 
     /// Those that are shown, in the order of the text.
@@ -130,10 +147,12 @@ impl Diagnostics {
             text.push_str(&diagnostic.render(&renderer));
             text.push_str("\n\n");
         }
-        if self.more > 0 {
-            text.push_str(&format!("and {} more\n", self.more));
-        } else {
-            text.pop();
+        match (self.more, self.unread_from) {
+            (0, _) => drop(text.pop()),
+            (more, None) => text.push_str(&format!("and {more} more\n")),
+            (more, Some(line)) => text.push_str(&format!(
+                "and {more} more up to line {line}, from which on nothing was read\n"
+            )),
         }
         text
     }

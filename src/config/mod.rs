@@ -6,6 +6,7 @@ mod builder;
 mod diagnostic;
 mod export;
 mod fields;
+mod flood;
 mod on_install;
 mod overlap;
 mod pieces;
@@ -68,11 +69,15 @@ const KEYS: &[&str] = &["defaults", "limits", "budget", "slack", "sites"];
 ///
 /// # Errors
 ///
-/// Every error of the file at once, in the order of the text: where the syntax is broken, the parts
+/// Every error of the file at once, in the order of the text; of a large one that is full of errors
+/// the first, and the line from which it was not read. Where the syntax is broken, the parts
 /// that can still be read are checked as well, but nothing is said to be missing.
 pub fn load(text: &str, file: &str) -> Result<Config, Diagnostics> {
-    match pieces::load(text, pieces::READ_AT_ONCE) {
-        Some(config) => Ok(config),
+    if let Some(config) = pieces::load(text, pieces::READ_AT_ONCE) {
+        return Ok(config);
+    }
+    match flood::first_errors(text, file) {
+        Some(errors) => Err(errors),
         None => load_whole(text, file),
     }
 }

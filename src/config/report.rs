@@ -51,6 +51,11 @@ impl Shelf {
         self.findings.push(finding);
     }
 
+    /// How many there are, where one that is found twice may count twice.
+    fn count(&self) -> usize {
+        self.findings.len() + self.dropped
+    }
+
     fn settle(&mut self) {
         self.findings.sort_by(|a, b| {
             let key = |f: &Finding| (f.span.start, f.span.end);
@@ -143,6 +148,27 @@ impl Report {
 
     pub(super) fn has_errors(&self) -> bool {
         !self.errors.findings.is_empty()
+    }
+
+    /// How many errors there are.
+    pub(super) fn count(&self) -> usize {
+        self.errors.count()
+    }
+
+    /// Adds what there is to say about a part of the text that starts at `offset`.
+    pub(super) fn append(&mut self, part: Self, offset: usize) {
+        let moved = |span: Range<usize>| offset + span.start..offset + span.end;
+        for (to, from) in [
+            (&mut self.errors, part.errors),
+            (&mut self.warnings, part.warnings),
+        ] {
+            to.dropped += from.dropped;
+            for mut finding in from.findings {
+                finding.span = moved(finding.span);
+                to.push(finding);
+            }
+        }
+        self.hidden.extend(part.hidden.into_iter().map(moved));
     }
 
     /// Whether there is nothing at all to say.

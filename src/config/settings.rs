@@ -1,4 +1,3 @@
-use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -124,12 +123,18 @@ pub(super) fn timing(fields: &Fields<'_, '_>, base: &Timing, report: &mut Report
         && comparable
         && timing.debounce > timing.max_wait
     {
-        too_short_a_wait(blamed.span(), &timing, report);
+        let (message, hint) = too_short_a_wait(&timing);
+        if debounce.is_some() && max_wait.is_some() {
+            report.error(blamed.span(), message, Some(hint));
+        } else {
+            // The other time may stand in `[defaults]`.
+            report.missing(blamed.span(), message, Some(hint));
+        }
     }
     timing
 }
 
-fn too_short_a_wait(span: Range<usize>, timing: &Timing, report: &mut Report) {
+fn too_short_a_wait(timing: &Timing) -> (String, String) {
     let (debounce, max_wait) = (written(timing.debounce), written(timing.max_wait));
     let message =
         format!("`max_wait` ({max_wait}) must not be shorter than `debounce` ({debounce})");
@@ -137,5 +142,5 @@ fn too_short_a_wait(span: Range<usize>, timing: &Timing, report: &mut Report) {
         "the quiet time is never longer than the longest wait: \
          set `max_wait = \"{debounce}\"` or more, or a shorter `debounce`"
     );
-    report.error(span, message, Some(hint));
+    (message, hint)
 }

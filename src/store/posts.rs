@@ -92,7 +92,12 @@ impl Store {
             remember(&mut tx, id, &digest, now, by).await?;
         }
         if was == PostState::Published || post.state == PostState::Published {
-            seen_by_readers(&mut tx, stamp, now, &site, "edit", id, by).await?;
+            // What readers see for the first time is no change to them.
+            let action = match was {
+                PostState::Published => "edit",
+                _ => "publish post",
+            };
+            seen_by_readers(&mut tx, stamp, now, &site, action, id, by).await?;
         }
         audit(
             &mut tx,

@@ -47,6 +47,21 @@ fn others(slack: &Slack) {
 }
 
 #[test]
+fn half_of_the_app_is_no_installation() {
+    for (set, missing) in [
+        ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"),
+        ("SLACK_CLIENT_SECRET", "SLACK_CLIENT_ID"),
+    ] {
+        let mut club = several(World::on_sqlite());
+        club.world.estate.env(missing, " ");
+        let said = club.world.fails(&["serve"]).stderr;
+        let told = format!("{set} is set, and {missing} is not");
+        assert!(said.contains(&told), "{said}");
+        assert!(!said.contains(CLIENT_SECRET), "{said}");
+    }
+}
+
+#[test]
 fn a_workspace_may_be_called_anything() {
     let club = several(World::on_sqlite());
     let slack = &club.slack;

@@ -34,6 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let author = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
     let commit = ["commit", "--quiet", "--message", "bench"];
     git(&root, &[&author[..], &commit[..]].concat())?;
+    // What is still on its way to the disk would be waited for by whoever is measured.
+    Command::new("sync").status()?;
     println!(
         "{} files made in {:.1?}",
         FOLDERS * FILES,

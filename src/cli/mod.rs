@@ -6,6 +6,7 @@ mod check;
 mod export;
 mod init;
 mod post;
+mod preview;
 mod reconcile;
 mod serve;
 mod shared;

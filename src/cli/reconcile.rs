@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::{Notify, mpsc};
 
 use super::args::Reconcile;
+use super::preview::{approve_in_memory, preview, refused, select, show, warn_unmatched};
 use super::{Context, Failure};
 use crate::engine::calm::{self, Reading};
 use crate::engine::dispatch::Ended;
@@ -14,18 +14,15 @@ use crate::engine::estate::Estate;
 use crate::engine::explain;
 use crate::engine::publish;
 use crate::engine::tick::{Tick, look, tick};
-use crate::engine::workspace::{Gathered, Workspace};
-use crate::model::{Attention, ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait};
+use crate::engine::workspace::Gathered;
+use crate::model::{ContentHash, Decision, Outcome, Plan, SiteName, SitePlan, Wait};
 use crate::plan::{plan, show};
-use crate::store::{Publication, Reader, Store, StoreError};
+use crate::store::{Publication, Store, StoreError};
 
 /// With `--wait`: a trigger that failed this often in a row is not waited for.
 const PATIENCE: u32 = 5;
 /// So many looks in a row may find builds due and claim none before the pass ends.
 const LOST_CLAIMS: u32 = 5;
-
-/// Exit status of `--detailed-exitcode` when there are builds to fire.
-const CHANGES: u8 = 2;
 
 pub(super) async fn reconcile(context: &Context, options: &Reconcile) -> Result<ExitCode, Failure> {
     if options.plan {
@@ -41,144 +38,6 @@ pub(super) async fn reconcile(context: &Context, options: &Reconcile) -> Result<
         store,
     };
     run.run().await
-}
-
-/// What would happen. Given nothing that could change anything.
-async fn preview(context: &Context, options: &Reconcile) -> Result<ExitCode, Failure> {
-    let workspace = context.workspace();
-    let reader = context.reader().await?;
-    let gathered = match glance(options, &workspace, reader.as_ref()).await? {
-        Glance::Calm(plan) => {
-            show(context, options, &plan, &Default::default());
-            return Ok(ExitCode::SUCCESS);
-        }
-        Glance::Moved(gathered) => gathered,
-    };
-    // Folder and database know nothing of each other: both are read at the same time.
-    let gather = async {
-        match gathered {
-            Some(gathered) => Ok(*gathered),
-            None => workspace.gather().await,
-        }
-    };
-    let (gathered, estate) = tokio::join!(gather, super::estate(reader.as_ref()));
-    let (gathered, mut estate) = (gathered?, estate?);
-    warn_unmatched(context, &gathered);
-    estate.keep_files(&gathered.parts);
-    let publication = publish::difference(&estate, &gathered, options.force)?;
-    estate
-        .foresee(reader.as_ref(), publication.as_ref())
-        .await?;
-    select(&mut estate, &options.sites)?;
-    let mut plan = plan(&estate.desired, &estate.observed, estate.now);
-    if options.force {
-        approve_in_memory(&mut estate, &plan);
-        plan = crate::plan::plan(&estate.desired, &estate.observed, estate.now);
-    }
-    let explanations = if options.verbose || options.json || options.markdown {
-        explain::explanations(&estate, reader.as_ref(), &plan).await?
-    } else {
-        Default::default()
-    };
-    show(context, options, &plan, &explanations);
-    let failed = plan.is_unreadable();
-    Ok(match (failed, options.detailed_exitcode) {
-        (true, _) => ExitCode::from(1),
-        (false, true) if has_changes(&plan) => ExitCode::from(CHANGES),
-        (false, _) => ExitCode::SUCCESS,
-    })
-}
-
-/// What a preview finds before it reads the whole estate.
-enum Glance {
-    /// Nothing changed since a look that found nothing to do.
-    Calm(Plan),
-    /// Something may have. Holds what the folder says, if it had to be read for that.
-    Moved(Option<Box<Gathered>>),
-}
-
-async fn glance(
-    options: &Reconcile,
-    workspace: &Workspace,
-    reader: Option<&Reader>,
-) -> Result<Glance, Failure> {
-    let everything = options.all || options.force || !options.sites.is_empty();
-    let lasting = match reader {
-        // A database that fails, or is of an older version, fails again at the look itself, or not.
-        Some(reader) if !everything => reader.lasting_calm().await.ok().flatten(),
-        _ => None,
-    };
-    let Some(lasting) = lasting else {
-        return Ok(Glance::Moved(None));
-    };
-    let text = workspace.text()?;
-    if text != lasting.calm.text {
-        return Ok(Glance::Moved(None));
-    }
-    let (inputs, gathered) = if lasting.calm.reads_files {
-        let gathered = workspace.gather().await?;
-        (calm::inputs(&gathered), Some(Box::new(gathered)))
-    } else {
-        (calm::inputs_of_text(text, workspace.revision()), None)
-    };
-    Ok(if inputs == lasting.calm.inputs {
-        Glance::Calm(calm::plan(&lasting))
-    } else {
-        Glance::Moved(gathered)
-    })
-}
-
-/// Whether there is something to fire or to forget, also if a safety rail refuses it.
-fn has_changes(plan: &Plan) -> bool {
-    plan.counts.build + plan.counts.forget > 0 || refused(plan).next().is_some()
-}
-
-fn show(
-    context: &Context,
-    options: &Reconcile,
-    plan: &Plan,
-    explanations: &std::collections::BTreeMap<SiteName, show::Explanation>,
-) {
-    if options.json {
-        context
-            .out
-            .json(&show::json(plan, explanations, options.all));
-        return;
-    }
-    if options.markdown {
-        context.out.data(&show::markdown(plan, explanations));
-        return;
-    }
-    let text = show::TextOptions {
-        all: options.all,
-        verbose: options.verbose,
-        colour: context.out.is_colored_stdout(),
-        width: context.out.width(),
-    };
-    context.out.data(&show::text(plan, explanations, text));
-    if plan.counts.build + plan.counts.forget > 0 && options.plan {
-        context.out.hint(&format!(
-            "do exactly this with `{}`",
-            same_command(context, options, plan)
-        ));
-    }
-}
-
-/// The command that carries out what was shown: the same choice of sites, of the same file.
-fn same_command(context: &Context, options: &Reconcile, plan: &Plan) -> String {
-    let mut command = format!("microblot reconcile --expect {}", plan.id);
-    if options.force {
-        command.push_str(" --force");
-    }
-    let config = &context.global.config;
-    if *config != std::path::Path::new("sites.toml") {
-        command.push_str(&format!(" --config {}", config.display()));
-    }
-    for site in &options.sites {
-        command.push(' ');
-        command.push_str(site.as_str());
-    }
-    command
 }
 
 /// One requested pass: publish, then build what is due, until nothing is.
@@ -362,8 +221,13 @@ impl Run<'_> {
                 "remaining": show::json(last, &explanations, self.options.all),
             }));
         } else {
-            for line in &report.lines {
-                self.context.out.data(&format!("{line}\n"));
+            let width = report.lines.iter().map(|(_, site, _)| site.as_str().len());
+            let width = width.max().unwrap_or(0);
+            for (mark, site, what) in &report.lines {
+                let name = site.as_str();
+                self.context
+                    .out
+                    .data(&format!("  {mark} {name:width$}  {what}\n"));
             }
             show(self.context, self.options, last, &Default::default());
         }
@@ -389,7 +253,8 @@ struct Report {
     reasons: std::collections::BTreeMap<SiteName, String>,
     built: Vec<SiteName>,
     failed: std::collections::BTreeMap<SiteName, String>,
-    lines: Vec<String>,
+    /// A mark, the site, and what came of its build, in the order in which they ended.
+    lines: Vec<(&'static str, SiteName, String)>,
 }
 
 impl Report {
@@ -416,7 +281,7 @@ impl Report {
             }
             Outcome::Unknown { error } => ("✗", format!("unknown   {error}")),
         };
-        self.lines.push(format!("  {mark} {site}  {what}"));
+        self.lines.push((mark, site.clone(), what));
         match outcome {
             Outcome::Accepted | Outcome::Live => {
                 self.failed.remove(&site);
@@ -430,49 +295,6 @@ impl Report {
             | Outcome::Unknown { error } => {
                 self.failed.insert(site, error);
             }
-        }
-    }
-}
-
-fn warn_unmatched(context: &Context, gathered: &Gathered) {
-    if !gathered.config.warnings.is_empty() {
-        context.out.diagnostics(&gathered.config.warnings);
-    }
-    for (site, globs) in &gathered.unmatched {
-        context.out.note(&format!(
-            "warning: {site}: no file matches {}",
-            globs.join(", ")
-        ));
-    }
-}
-
-/// Makes it somebody's explicit request, for these sites or all.
-fn select(estate: &mut Estate, sites: &[SiteName]) -> Result<(), Failure> {
-    estate.desired.asked_at = Some(estate.now);
-    if sites.is_empty() {
-        return Ok(());
-    }
-    for site in sites {
-        if !estate.desired.sites.contains_key(site) {
-            let names: Vec<&str> = estate.desired.sites.keys().map(SiteName::as_str).collect();
-            return Err(Failure::Usage(super::no_such_site(site, &names)));
-        }
-    }
-    estate.desired.only = Some(sites.iter().cloned().collect::<BTreeSet<_>>());
-    Ok(())
-}
-
-fn refused(plan: &Plan) -> impl Iterator<Item = (&SiteName, ContentHash)> {
-    plan.sites.iter().filter_map(|site| match site.decision {
-        Decision::Attention(Attention::Refused(_)) => Some((&site.site, site.wanted?)),
-        _ => None,
-    })
-}
-
-fn approve_in_memory(estate: &mut Estate, plan: &Plan) {
-    for (site, hash) in refused(plan) {
-        if let Some(site) = estate.desired.sites.get_mut(site) {
-            site.approved = Some(hash);
         }
     }
 }

@@ -66,16 +66,17 @@ pub(super) fn app(around: Surroundings) -> Result<Option<App>, Failure> {
 /// For further workspaces, if the app's id and secret are there.
 fn installation(key: Option<&Key>, address: &str) -> Result<Option<Installation>, Failure> {
     let half = |set: &str, missing: &str| {
-        Failure::Usage(format!(
-            "{set} is set, and {missing} is not: copy both from Basic Information > App \
-             Credentials, or unset both for a single workspace"
-        ))
+        let text = format!(
+            "{set} is set, and {missing} is not: the app can only be installed with both, which \
+             Slack shows under Basic Information > App Credentials"
+        );
+        Err(Failure::Usage(text))
     };
     let (id, secret) = match (text("SLACK_CLIENT_ID"), secret("SLACK_CLIENT_SECRET")) {
-        (None, None) => return Ok(None),
-        (Some(_), None) => return Err(half("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")),
-        (None, Some(_)) => return Err(half("SLACK_CLIENT_SECRET", "SLACK_CLIENT_ID")),
         (Some(id), Some(secret)) => (id, secret),
+        (None, None) => return Ok(None),
+        (Some(_), None) => return half("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"),
+        (None, Some(_)) => return half("SLACK_CLIENT_SECRET", "SLACK_CLIENT_ID"),
     };
     let Some(key) = key else {
         return Err(Failure::Usage(

@@ -1,14 +1,17 @@
+mod details;
 mod foresee;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use details::{Details, empty_posts};
+
 use crate::config::Settings;
 use crate::inputs::SiteFiles;
 use crate::model::{
-    Desired, DesiredSite, Digest, Fingerprint, Flight, Input, InputProblem, Millis, Observed,
-    ObservedSite, Origin, Part, PostsFrom, SiteName, Source, Spec, Target,
+    Desired, DesiredSite, Digest, Flight, Input, Millis, Observed, ObservedSite, Part, PostsFrom,
+    SiteName, Spec,
 };
 use crate::store::{
     Delta, FlightRow, Generation, LONGEST_LEASE, ObservedRow, Presence, Reader, SiteRow, StoreError,
@@ -42,32 +45,6 @@ pub struct Estate {
     // Posts parts that no database holds yet.
     foreseen: HashMap<Digest, Part>,
     cursor: i64,
-}
-
-/// What is known of a site beyond what decisions need.
-#[derive(Clone, Debug)]
-pub struct Details {
-    /// Its id, which a rename keeps.
-    pub id: String,
-    /// Its settings.
-    pub spec: Arc<Spec>,
-    /// The same as they are stored.
-    pub spec_text: String,
-    /// Who declares it.
-    pub origin: Origin,
-    /// The line of `sites.toml` that declares it.
-    pub source: Option<Source>,
-    /// The digest of its files, or why they could not be read.
-    pub files: Option<Result<Digest, String>>,
-    /// The code revision that it was published with.
-    pub revision: Option<String>,
-    /// The fence of its last claim.
-    pub fence: i64,
-    spec_digest: Digest,
-    /// Counts the changes of its posts.
-    pub posts_version: i64,
-    posts: Digest,
-    declared: bool,
 }
 
 /// Digests of posts that were taken anew: site id, the version they are of, and the digest.
@@ -445,55 +422,4 @@ impl Estate {
                 }),
         )
     }
-}
-
-impl Details {
-    /// Whether it is wanted; otherwise it is to be forgotten.
-    pub fn is_declared(&self) -> bool {
-        self.declared
-    }
-
-    /// The digest of the site's own posts.
-    pub fn own_posts(&self) -> Digest {
-        self.posts
-    }
-
-    /// The part that the code revision makes.
-    pub fn revision_part(&self) -> Part {
-        match &self.revision {
-            Some(revision) if self.spec.revision => Part::from_items([("revision", revision)]),
-            _ => Part::default(),
-        }
-    }
-
-    fn target(&self, posts: Digest) -> Result<Target, InputProblem> {
-        if self.spec.revision && self.revision.is_none() {
-            return Err(InputProblem {
-                message: "the site depends on the code revision (`revision = true`), and it is \
-                          not known; set MICROBLOT_REVISION"
-                    .to_owned(),
-            });
-        }
-        let files = match &self.files {
-            Some(Ok(digest)) => *digest,
-            Some(Err(problem)) => {
-                return Err(InputProblem {
-                    message: problem.clone(),
-                });
-            }
-            None => Part::default().digest(Input::Files),
-        };
-        let fingerprint = Fingerprint {
-            spec: self.spec_digest,
-            posts,
-            files,
-            revision: self.revision_part().digest(Input::Revision),
-        };
-        Ok(Target::from(fingerprint))
-    }
-}
-
-/// The digest of no posts at all.
-pub fn empty_posts() -> Digest {
-    Part::default().digest(Input::Posts)
 }

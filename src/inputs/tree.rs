@@ -21,6 +21,9 @@ pub struct FileTree {
     last: Option<Last>,
 }
 
+/// So many lines of a part are written at once.
+const AT_ONCE: usize = 4_096;
+
 /// The answer to the last scan: it is that of the next one as long as every file is as it was.
 struct Last {
     asked: BTreeMap<SiteName, Vec<String>>,
@@ -117,7 +120,8 @@ impl FileTree {
             }
         };
 
-        let mut files = remembered(walked.files, &cache);
+        let mut files = walked.files;
+        remember_digests(&mut files, &cache);
         let unknown: Vec<_> = (files.iter_mut())
             .filter(|file| file.digest.is_none())
             .collect();
@@ -175,13 +179,13 @@ impl FileTree {
 
     /// What to remember of the files that were read no later than their stat settled. Written out
     /// only when it is news; that it cannot be costs time on the next start and nothing else.
-    fn remember(&self, files: &[File], before: StatCache, now: Millis) -> StatCache {
+    fn remember(&self, files: &[Found], before: StatCache, now: Millis) -> StatCache {
         let mut cache = StatCache::default();
         for file in files {
             if let Some(digest) = &file.digest
-                && file.found.stat.is_settled(now)
+                && file.stat.is_settled(now)
             {
-                cache.push(&file.found.path, &file.found.stat, digest);
+                cache.push(&file.path, &file.stat, digest);
             }
         }
         if let Some(target) = &self.cache_file
@@ -204,26 +208,20 @@ impl FileTree {
     }
 }
 
-/// A file with its digest, once that is known.
-struct File {
-    found: Found,
-    digest: Option<Digest>,
-}
-
-impl File {
+impl Found {
     /// Reads the file, and returns its size. One that is gone keeps no digest.
     fn read(&mut self, root: &Path, reader: &mut Reader) -> Result<u64, Trouble> {
-        let path = &self.found.path;
+        let path = &self.path;
         match reader.digest(&root.join(&**path), path) {
             Ok(Some((stat, digest))) => {
-                self.found.stat = stat;
+                self.stat = stat;
                 self.digest = Some(digest);
                 Ok(stat.size)
             }
             Ok(None) => Ok(0),
             Err(error) => Err(Trouble {
                 path: path.to_string(),
-                globs: self.found.globs.to_vec(),
+                globs: self.globs.to_vec(),
                 error,
             }),
         }
@@ -232,18 +230,16 @@ impl File {
 
 /// Gives each file the digest that is remembered for its path and stat. Both sides are in the order
 /// of their paths' bytes.
-fn remembered(files: Vec<Found>, cache: &StatCache) -> Vec<File> {
+fn remember_digests(files: &mut [Found], cache: &StatCache) {
     let mut records = cache.records().peekable();
-    let with_digest = |found: Found| {
-        let path = found.path.as_bytes();
+    for file in files {
+        let path = file.path.as_bytes();
         while records.next_if(|record| record.path < path).is_some() {}
-        let digest = records
+        file.digest = records
             .next_if(|record| record.path == path)
-            .filter(|record| record.stat == found.stat)
+            .filter(|record| record.stat == file.stat)
             .map(|record| record.digest);
-        File { found, digest }
-    };
-    files.into_iter().map(with_digest).collect()
+    }
 }
 
 /// What a scan is asked for: every glob and every list of globs once.
@@ -300,7 +296,7 @@ impl<'s> Asked<'s> {
         }
     }
 
-    fn answer(self, files: &[File], mut troubles: Vec<Trouble>, report: Report) -> Scan {
+    fn answer(self, files: &[Found], mut troubles: Vec<Trouble>, report: Report) -> Scan {
         troubles.sort_by(|a, b| a.path.cmp(&b.path));
         let mut failed: HashMap<GlobId, usize> = HashMap::new();
         for (rank, trouble) in troubles.iter().enumerate() {
@@ -310,7 +306,7 @@ impl<'s> Asked<'s> {
         }
         let mut matches = vec![Vec::new(); self.globs.len()];
         for (position, file) in files.iter().enumerate() {
-            for glob in &*file.found.globs {
+            for glob in &*file.globs {
                 matches[*glob as usize].push(position);
             }
         }
@@ -341,21 +337,28 @@ impl<'s> Asked<'s> {
 
 impl SiteFiles {
     /// The files of one list of globs. `matches` has the positions of the files that match each.
-    fn of(list: &[GlobId], globs: &[&str], matches: &[Vec<usize>], files: &[File]) -> Self {
+    fn of(list: &[GlobId], globs: &[&str], matches: &[Vec<usize>], files: &[Found]) -> Self {
         let of_glob = |glob: &GlobId| &matches[*glob as usize];
         let mut positions: Vec<usize> = list.iter().flat_map(of_glob).copied().collect();
         positions.sort_unstable();
         positions.dedup();
         let members = || positions.iter().map(|position| &files[*position]);
-        let part = Part::from_items(members().filter_map(|file| {
-            let digest = file.digest.as_ref()?;
-            Some((&*file.found.path, digest.hex()))
-        }));
+        let part = Part::joined(
+            positions
+                .par_chunks(AT_ONCE)
+                .map(|positions| {
+                    Part::from_items(positions.iter().filter_map(|position| {
+                        let file = &files[*position];
+                        Some((&*file.path, file.digest.as_ref()?.hex()))
+                    }))
+                })
+                .collect::<Vec<_>>(),
+        );
         Self {
             digest: part.digest(Input::Files),
             part,
             count: positions.len(),
-            bytes: members().map(|file| file.found.stat.size).sum(),
+            bytes: members().map(|file| file.stat.size).sum(),
             unmatched: (list.iter())
                 .filter(|glob| of_glob(glob).is_empty())
                 .map(|glob| globs[*glob as usize].to_owned())

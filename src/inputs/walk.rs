@@ -11,6 +11,7 @@ use super::content::{Stat, is_content};
 use super::error::InputError;
 use super::gitignore::{self, Rules, is_ignored};
 use super::glob::{GlobId, GlobIndex, Group, Matcher};
+use crate::model::Digest;
 
 /// The most entries that one scan looks at. Two links in each folder to the next one would
 /// otherwise make a tree that doubles with every level.
@@ -26,6 +27,8 @@ pub(super) struct Found {
     /// The globs that it matches, sorted.
     pub(super) globs: Arc<[GlobId]>,
     pub(super) stat: Stat,
+    /// Of its content, once that is known.
+    pub(super) digest: Option<Digest>,
 }
 
 /// Something that makes globs unanswerable.
@@ -266,6 +269,7 @@ impl<'i> Walk<'_, 'i> {
                         path: within.into(),
                         globs: shared(matched, listing.files.last()),
                         stat,
+                        digest: None,
                     });
                 }
             }
@@ -392,17 +396,22 @@ fn shared(globs: &[GlobId], last: Option<&Found>) -> Arc<[GlobId]> {
     }
 }
 
-/// One list from the sorted lists of single folders. With the lists in order hardly anything is
-/// left to do for a sort that looks for sorted runs, as the standard one does.
+/// One list from the sorted lists of single folders.
 fn in_order(mut lists: Vec<Vec<Found>>) -> Vec<Found> {
-    lists.sort_by(|a, b| match (a.first(), b.first()) {
-        (Some(a), Some(b)) => a.path.cmp(&b.path),
-        (a, b) => a.is_some().cmp(&b.is_some()),
-    });
+    lists.sort_by(|a, b| path(a.first()).cmp(&path(b.first())));
+    // Where no folder has both files and folders, the lists only have to be joined. Elsewhere hardly
+    // anything is left to do for a sort that looks for sorted runs, as the standard one does.
+    let joined = lists.is_sorted_by(|a, b| path(a.last()) <= path(b.first()));
     let mut files = Vec::with_capacity(lists.iter().map(Vec::len).sum());
-    for list in lists {
-        files.extend(list);
+    for mut list in lists {
+        files.append(&mut list);
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
+    if !joined {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+    }
     files
+}
+
+fn path(file: Option<&Found>) -> Option<&str> {
+    file.map(|file| &*file.path)
 }

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::{Digest, Fingerprint};
 
+/// The bytes of most lines of a [`Part`] at most: a path, and 64 digits.
+const USUAL_LINE: usize = 96;
+
 /// Something whose change must rebuild a site.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -107,25 +110,43 @@ impl Part {
         I: AsRef<str>,
         V: AsRef<str>,
     {
-        let mut text = String::new();
+        let items = items.into_iter();
+        // A hundred thousand lines would be moved a dozen times on their way.
+        let most = items.size_hint().1.unwrap_or(0);
+        let mut text = String::with_capacity(most.saturating_mul(USUAL_LINE));
+        // The items of a hundred thousand files come in order: looking is cheaper than sorting.
+        let (mut is_sorted, mut last) = (true, 0);
         for (item, value) in items {
+            let start = text.len();
             escape(item.as_ref(), &mut text);
             text.push(' ');
-            let mut one_line = value.as_ref().split(['\n', '\r']);
-            text.extend(one_line.next());
-            for more in one_line {
-                text.push(' ');
-                text.push_str(more);
-            }
+            push_one_line(value.as_ref(), &mut text);
+            let line_before = &text.as_bytes()[last..start.saturating_sub(1)];
+            is_sorted &= line_before <= &text.as_bytes()[start..];
             text.push('\n');
+            last = start;
         }
-        // The items of a hundred thousand files come in order: looking is cheaper than sorting.
-        if !text.lines().is_sorted() {
-            let mut lines: Vec<&str> = text.lines().collect();
-            lines.sort_unstable();
-            text = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
+        if !is_sorted {
+            text = sorted(&text);
         }
         Self { text }
+    }
+
+    /// One part of all the lines of several.
+    pub fn joined(mut parts: Vec<Self>) -> Self {
+        if parts.len() == 1
+            && let Some(only) = parts.pop()
+        {
+            return only;
+        }
+        let last = |part: &Self| part.text.lines().next_back().map(str::to_owned);
+        let first = |part: &Self| part.text.lines().next().map(str::to_owned);
+        parts.retain(|part| !part.text.is_empty());
+        let is_sorted = parts.is_sorted_by(|a, b| last(a) <= first(b));
+        let text: String = parts.iter().map(Self::as_text).collect();
+        Self {
+            text: if is_sorted { text } else { sorted(&text) },
+        }
     }
 
     /// A part that was stored as text.
@@ -206,6 +227,24 @@ impl Manifest {
             }
         }
         text
+    }
+}
+
+fn sorted(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.into_iter().flat_map(|line| [line, "\n"]).collect()
+}
+
+fn push_one_line(value: &str, out: &mut String) {
+    // Looking for a byte is many times as fast as splitting at characters.
+    if [b'\n', b'\r']
+        .iter()
+        .all(|end| !value.as_bytes().contains(end))
+    {
+        out.push_str(value);
+    } else {
+        out.push_str(&value.replace(['\n', '\r'], " "));
     }
 }
 
@@ -311,6 +350,21 @@ mod tests {
             let part = Part::from_items(items.clone());
             items.reverse();
             prop_assert_eq!(part, Part::from_items(items));
+        }
+
+        #[test]
+        fn parts_are_joined_as_if_they_had_been_one(
+            items in prop::collection::vec((".{0,3}", ".{0,3}"), 0..12),
+            at_once in 1_usize..5,
+        ) {
+            for in_order in [false, true] {
+                let mut items = items.clone();
+                if in_order {
+                    items.sort();
+                }
+                let parts = items.chunks(at_once).map(|items| Part::from_items(items.to_vec()));
+                prop_assert_eq!(Part::joined(parts.collect()), Part::from_items(items.clone()));
+            }
         }
 
         #[test]

@@ -2,18 +2,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
-use sqlx::FromRow;
 use sqlx::types::Json;
 
+use super::address::Dialect;
 use super::content::{self, PartRow};
-use super::db::{Dialect, Keyed, Stamp, Tx, each, keyed, pool, tx};
+use super::db::{Keyed, Stamp, Tx, each, keyed, tx};
 use super::error::StoreError;
-use super::estate::{account, parsed};
+use super::estate::account;
 use super::promises::{self, Bound};
-use super::{Reader, Store, new_id};
+use super::{Store, new_id};
 use crate::model::{
-    Account, Budget, BuildId, BuildState, BuilderKind, Fingerprint, HolderId, Limits, Millis,
-    Outcome, Rebuild, SiteName,
+    Account, Budget, BuildId, BuilderKind, Fingerprint, HolderId, Limits, Millis, Outcome, Rebuild,
+    SiteName,
 };
 
 /// What is asked for when a site's build is due.
@@ -69,29 +69,6 @@ pub enum Recorded {
     Taken,
     /// The claim was taken over in the meantime: nothing was changed.
     TooLate,
-}
-
-/// One build as it is listed.
-#[derive(Clone, Debug, Serialize)]
-pub struct BuildRow {
-    /// Its id.
-    pub id: BuildId,
-    /// What it was built from.
-    pub content_hash: String,
-    /// What built it.
-    pub builder: String,
-    /// Why.
-    pub reason: String,
-    /// Who asked for it.
-    pub requested_by: Option<String>,
-    /// Where it is.
-    pub state: BuildState,
-    /// When it was fired.
-    pub fired_at: Millis,
-    /// When it was over.
-    pub ended_at: Option<Millis>,
-    /// What went wrong.
-    pub detail: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -414,50 +391,5 @@ pub(super) async fn spend(tx: &mut Tx, at: Millis, deploys: i64) -> Result<(), S
 impl Claim {
     pub(super) fn fence(&self) -> i64 {
         self.fence
-    }
-}
-
-#[derive(FromRow)]
-struct RawBuild {
-    id: String,
-    content_hash: String,
-    builder: String,
-    reason: String,
-    request: Option<String>,
-    state: String,
-    claimed_at: i64,
-    ended_at: Option<i64>,
-    detail: Option<String>,
-}
-
-impl Reader {
-    /// The newest builds of a site, newest first.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the database cannot be reached.
-    pub async fn builds(&self, site: &str, limit: u32) -> Result<Vec<BuildRow>, StoreError> {
-        let rows: Vec<RawBuild> = pool!(&self.pool, pool => sqlx::query_as(
-                "SELECT id, content_hash, builder, reason, request, state, claimed_at, ended_at, \
-                 detail FROM build WHERE site = $1 ORDER BY claimed_at DESC, id DESC LIMIT $2")
-            .bind(site).bind(i64::from(limit)).fetch_all(pool).await?);
-        rows.into_iter()
-            .map(|raw| {
-                let request: Option<Rebuild> = raw
-                    .request
-                    .and_then(|request| serde_json::from_str(&request).ok());
-                Ok(BuildRow {
-                    id: BuildId::new(raw.id),
-                    content_hash: raw.content_hash,
-                    builder: raw.builder,
-                    reason: raw.reason,
-                    requested_by: request.map(|request| request.by),
-                    state: parsed(&raw.state)?,
-                    fired_at: Millis(raw.claimed_at),
-                    ended_at: raw.ended_at.map(Millis),
-                    detail: raw.detail,
-                })
-            })
-            .collect()
     }
 }

@@ -3,7 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use sqlx::types::Json;
 
-use super::db::{Dialect, Tx, each, pool, tx};
+use super::address::Dialect;
+use super::db::{Tx, each, pool, tx};
 use super::error::StoreError;
 use super::estate::parsed;
 use super::{Reader, Store};

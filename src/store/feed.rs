@@ -3,7 +3,8 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::Reader;
-use super::db::{Dialect, pool};
+use super::address::Dialect;
+use super::db::pool;
 use super::error::StoreError;
 use super::estate::{json, parsed};
 use crate::model::{Digest, Millis, PostsFrom, SiteName, Slug, Spec};

@@ -5,7 +5,8 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::Reader;
-use super::db::{Dialect, pool};
+use super::address::Dialect;
+use super::db::pool;
 use super::error::StoreError;
 use super::estate::parsed;
 use crate::model::{Millis, PostId, PostState, SiteName};

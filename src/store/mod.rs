@@ -3,6 +3,7 @@
 //! One body of SQL for SQLite and PostgreSQL. [`Reader`] can only read, and the preview is given
 //! nothing else; [`Store`] writes.
 
+mod address;
 mod adopt;
 mod audit;
 mod builds;
@@ -13,6 +14,7 @@ mod db;
 mod error;
 mod estate;
 mod feed;
+mod history;
 mod inbox;
 mod lists;
 mod mirror;
@@ -38,15 +40,16 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use address::{Address, Dialect};
 pub use audit::AuditRow;
-pub use builds::{BuildRow, Claim, ClaimRequest, Recorded};
+pub use builds::{Claim, ClaimRequest, Recorded};
 pub use calm::{Calm, Lasting};
 pub use channels::{ChannelRow, ChannelState, Declared, Followed, Unfollowed};
 pub use content::{PartRow, PostInPart};
-pub use db::{Address, Dialect};
 pub use error::StoreError;
 pub use estate::{Delta, FlightRow, Generation};
 pub use feed::PublishedPost;
+pub use history::BuildRow;
 pub use inbox::Received;
 pub use lists::{Listed, PostFilter};
 pub use mirror::Mirrored;

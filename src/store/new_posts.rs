@@ -10,8 +10,9 @@ use serde::Serialize;
 use sqlx::types::Json;
 use tokio::sync::oneshot;
 
+use super::address::Dialect;
 use super::audit::{self, Line};
-use super::db::{Dialect, Stamp, Tx, each, tx};
+use super::db::{Stamp, Tx, each, tx};
 use super::error::StoreError;
 use super::posts::{posts_changed, storable, when};
 use super::promises::{Promise, promise};

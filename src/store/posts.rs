@@ -91,12 +91,7 @@ impl Store {
         if changed {
             remember(&mut tx, id, &digest, now, by).await?;
         }
-        if was == PostState::Published || post.state == PostState::Published {
-            // What readers see for the first time is no change to them.
-            let action = match was {
-                PostState::Published => "edit",
-                _ => "publish post",
-            };
+        if let Some(action) = for_readers(was, post.state) {
             seen_by_readers(&mut tx, stamp, now, &site, action, id, by).await?;
         }
         audit(
@@ -225,6 +220,16 @@ pub(super) fn when(
         Publish::Now => (PostState::Published, Some(dated.unwrap_or(now))),
         Publish::At(at) if at > now => (PostState::Scheduled, Some(at)),
         Publish::At(at) => (PostState::Published, Some(at)),
+    }
+}
+
+/// What a change of a post is to those who read the site. `None`: they see nothing of it.
+fn for_readers(was: PostState, is: PostState) -> Option<&'static str> {
+    match (was == PostState::Published, is == PostState::Published) {
+        (false, false) => None,
+        (false, true) => Some("publish post"),
+        (true, true) => Some("edit"),
+        (true, false) => Some("delete"),
     }
 }
 

@@ -5,7 +5,8 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use std::time::Duration;
 
-use super::db::{Dialect, each, keyed, pool, tx};
+use super::address::Dialect;
+use super::db::{each, keyed, pool, tx};
 use super::error::StoreError;
 use super::estate::parsed;
 use super::{Reader, Store};

@@ -47,16 +47,17 @@ fn others(slack: &Slack) {
 }
 
 #[test]
-fn half_of_the_app_is_no_installation() {
+fn half_of_the_app_is_an_error() {
     for (set, missing) in [
         ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"),
         ("SLACK_CLIENT_SECRET", "SLACK_CLIENT_ID"),
     ] {
         let mut club = several(World::on_sqlite());
-        club.world.estate.env(missing, " ");
-        let said = club.world.fails(&["serve"]).stderr;
-        let told = format!("{set} is set, and {missing} is not");
-        assert!(said.contains(&told), "{said}");
+        club.world.estate.env(missing, "");
+        let refused = club.world.fails(&["serve"]);
+        let said = &refused.stderr;
+        assert!(said.contains(set) && said.contains(missing), "{said}");
+        assert!(said.contains("App Credentials"), "{said}");
         assert!(!said.contains(CLIENT_SECRET), "{said}");
     }
 }

@@ -62,12 +62,13 @@ async fn once(
     snapshots: &mut Snapshots,
     health: &watch::Sender<Health>,
 ) -> Result<Duration, StoreError> {
+    let begun = std::time::Instant::now();
     look(estate, store).await?;
     let plan = plan(&estate.desired, &estate.observed, estate.now);
     let next = [plan.next_look(), estate.next_post_at];
     let next = next.into_iter().flatten().min();
     let sleep = next.map_or(SLOW_TICK, |next| next.since(plan.now));
-    let snapshot = snapshots.take(estate, plan);
+    let snapshot = snapshots.take(estate, plan, begun);
     health.send_modify(|health| {
         health.looked = true;
         health.store_problem = None;

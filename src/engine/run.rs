@@ -212,6 +212,7 @@ impl Loop {
         } else {
             None
         };
+        let begun = std::time::Instant::now();
         let Tick { plan, claimed } = within(patience, self.act(gathered)).await?;
         if idle {
             within(patience, self.keep_calm(&plan)).await?;
@@ -233,7 +234,7 @@ impl Loop {
             sleep_ms = until_next.as_millis(),
             "looked"
         );
-        let snapshot = self.snapshots.take(&self.estate, plan);
+        let snapshot = self.snapshots.take(&self.estate, plan, begun);
         self.health.send_modify(|health| {
             health.looked = true;
             health.store_problem = None;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::estate::Estate;
 use crate::config::Settings;
@@ -10,6 +11,8 @@ use crate::model::{Hold, Millis, Origin, Plan, SiteName, SitePlan, Source, Spec}
 /// What the last look saw: questions are answered from it, without asking the database.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    /// When the look began: it saw all that was committed before.
+    pub begun: Instant,
     /// What was decided.
     pub plan: Arc<Plan>,
     /// The sites that belong to a chat workspace.
@@ -71,8 +74,8 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// A snapshot of what was decided about an estate.
-    pub fn take(&mut self, estate: &Estate, plan: Plan) -> Snapshot {
+    /// A snapshot of what was decided about an estate, by a look that began then.
+    pub fn take(&mut self, estate: &Estate, plan: Plan, begun: Instant) -> Snapshot {
         if self
             .last
             .as_ref()
@@ -85,6 +88,7 @@ impl Snapshots {
             (estate.version, sites, Arc::new(estate.settings()))
         });
         Snapshot {
+            begun,
             plan: Arc::new(plan),
             sites: sites.clone(),
             settings: settings.clone(),

@@ -86,7 +86,7 @@ async fn answer_it(
     request: &Request,
     id: &str,
 ) -> Result<Answer, Trouble> {
-    let snapshot = seen(app)?;
+    let snapshot = seen(app, caller).await?;
     if let Request::Help { verb } = request {
         return Ok(look::help(*verb).into());
     }
@@ -136,9 +136,9 @@ async fn answer_it(
     })
 }
 
-/// What the loop saw last: without it nothing can be answered.
-pub(super) fn seen(app: &App) -> Result<Snapshot, Trouble> {
-    app.snapshot().ok_or_else(|| {
+/// What the loop saw, with what was changed here before: without it nothing can be answered.
+pub(super) async fn seen(app: &App, caller: &Caller) -> Result<Snapshot, Trouble> {
+    app.snapshot_for(&caller.team).await.ok_or_else(|| {
         Trouble::Refused("Microblot is just starting. Please try again in a moment.".to_owned())
     })
 }

@@ -11,6 +11,7 @@ use super::pages::Pages;
 use super::seal::Sealer;
 use super::signature::Gate;
 pub use super::tokens::Tokens;
+use super::unseen::Unseen;
 use crate::engine::run::Health;
 use crate::engine::snapshot::Snapshot;
 use crate::model::Secret;
@@ -24,6 +25,7 @@ pub struct App(Arc<Shared>);
 struct Shared {
     parts: Parts,
     pages: Pages,
+    unseen: Unseen,
 }
 
 /// What it is made of.
@@ -55,12 +57,30 @@ impl App {
     /// From its parts.
     pub fn new(parts: Parts) -> Self {
         let pages = Pages::default();
-        Self(Arc::new(Shared { parts, pages }))
+        let unseen = Unseen::default();
+        Self(Arc::new(Shared {
+            parts,
+            pages,
+            unseen,
+        }))
     }
 
     /// The pages of the list of sites that were made since the last look.
     pub(super) fn pages(&self) -> &Pages {
         &self.0.pages
+    }
+
+    /// A site of a workspace was changed, and that is committed: the loop looks again, and the
+    /// workspace is answered from what it sees then.
+    pub(super) fn changed(&self, workspace: &str) {
+        self.0.unseen.add(workspace);
+        self.wake.notify_one();
+    }
+
+    /// What the loop saw, with all that the workspace changed here; `None`: it has not looked yet.
+    pub(super) async fn snapshot_for(&self, workspace: &str) -> Option<Snapshot> {
+        self.0.unseen.wait(workspace, &self.health).await;
+        self.snapshot()
     }
 
     /// What the loop saw last; `None`: it has not looked yet.

@@ -76,7 +76,7 @@ pub(super) async fn unfollow(
             .unfollow(&at.caller.team, channel, drop_posts, &by)
             .await,
     )?;
-    at.app.wake.notify_one();
+    at.app.changed(&at.caller.team);
     at.app.work.notify_one();
     match done {
         Some(Unfollowed::NotFollowed) => Err(Trouble::Refused(NOT_FOLLOWED.to_owned())),

@@ -185,7 +185,7 @@ async fn carry_out_here(
     in_modal: bool,
     id: &str,
 ) -> Result<Answer, Trouble> {
-    let snapshot = seen(app)?;
+    let snapshot = seen(app, caller).await?;
     let at = Desk::open(app, caller, &snapshot, id)?;
     Ok(match action {
         Action::List(of) => {
@@ -239,7 +239,7 @@ async fn keep(
     id: &str,
     below: &mut Option<View>,
 ) -> Result<Answer, Trouble> {
-    let snapshot = seen(app)?;
+    let snapshot = seen(app, caller).await?;
     let at = Desk::open(app, caller, &snapshot, id)?;
     let (meta, typed) = typed(view)?;
     let post = match write::save(&at, &meta, &typed, Wish::Keep).await? {
@@ -322,7 +322,7 @@ async fn publish(
     view: &ViewState,
     id: &str,
 ) -> Result<ViewReply, Trouble> {
-    let snapshot = seen(app)?;
+    let snapshot = seen(app, caller).await?;
     let at = Desk::open(app, caller, &snapshot, id)?;
     let (meta, typed) = typed(view)?;
     Ok(
@@ -341,7 +341,7 @@ async fn from_message(
     caller: &Caller,
     shortcut: &MessageShortcut,
 ) -> Result<Answer, Trouble> {
-    let snapshot = seen(app)?;
+    let snapshot = seen(app, caller).await?;
     let at = Desk::open(app, caller, &snapshot, "")?;
     let names = mirror::names(app, &caller.team, &shortcut.message.text).await?;
     let (title, body) = mirror::text(&shortcut.message, &names);
@@ -360,7 +360,7 @@ fn dismiss(app: &App, caller: &Caller) {
 
 /// The Home tab of somebody.
 pub(super) async fn home(app: &App, caller: &Caller) -> Result<View, Trouble> {
-    let snapshot = seen(app)?;
+    let snapshot = seen(app, caller).await?;
     let at = Desk {
         app,
         caller,

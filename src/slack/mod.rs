@@ -28,6 +28,7 @@ mod show;
 pub mod signature;
 mod tell;
 mod tokens;
+mod unseen;
 pub mod worker;
 mod write;
 

@@ -33,7 +33,7 @@ pub(super) async fn rebuild(
             .request_rebuild(&card.id, &card.name, clear_cache, &by)
             .await,
     )?;
-    at.app.wake.notify_one();
+    at.app.changed(&at.caller.team);
     let next = look::obstacle(at, card)
         .unwrap_or_else(|| "You get a message when there is news of it.".to_owned());
     Ok(screens::done(&format!(
@@ -57,7 +57,7 @@ pub(super) async fn pause(
         until: duration.map(|duration| now.plus(duration)),
     };
     once(at.app.store.pause(&card.id, &card.name, &hold, &by).await)?;
-    at.app.wake.notify_one();
+    at.app.changed(&at.caller.team);
     let until = match duration {
         Some(duration) => format!("for {}", crate::plan::show::duration(duration)),
         None => format!("until `/microblot resume {}`", card.name),
@@ -71,7 +71,7 @@ pub(super) async fn pause(
 pub(super) async fn resume(at: &Desk<'_>, card: &Card) -> Result<Message, Trouble> {
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     let resumed = once(at.app.store.resume(&card.id, &card.name, &by).await)?;
-    at.app.wake.notify_one();
+    at.app.changed(&at.caller.team);
     Ok(match resumed {
         Some(Resumed::NothingHeld) => screens::note(&format!(
             "{} was neither paused nor stalled.",
@@ -133,7 +133,7 @@ pub(super) async fn add(
             "There is a site {name} already. `/microblot sites` shows those of this workspace."
         ))),
         Some(true) | None => {
-            at.app.wake.notify_one();
+            at.app.changed(&at.caller.team);
             Ok(screens::done(&format!(
                 "{} is there, at {}. Write its first post with `/microblot new {name}`.",
                 site.spec.title, site.spec.url
@@ -155,7 +155,7 @@ pub(super) async fn remove(at: &Desk<'_>, card: &Card) -> Result<Message, Troubl
     }
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     once(at.app.store.remove_site(&card.id, &card.name, &by).await)?;
-    at.app.wake.notify_one();
+    at.app.changed(&at.caller.team);
     Ok(screens::done(&format!(
         "{} is removed. Its posts are kept: `/microblot site add {}` brings them back.",
         card.spec.title, card.name

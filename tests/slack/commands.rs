@@ -8,6 +8,7 @@ use crate::trail;
 
 on_both![
     running_commands_change_what_is_built,
+    a_change_that_was_acknowledged_is_seen_by_the_next_question,
     sites_are_made_and_removed_in_chat,
     another_workspace_sees_and_changes_nothing,
 ];
@@ -182,6 +183,40 @@ fn running_commands_change_what_is_built(world: World) {
         let lines = trail.iter().filter(|line| line.contains(words));
         assert!(lines.count() >= 1, "{words} in {trail:#?}");
     }
+}
+
+fn a_change_that_was_acknowledged_is_seen_by_the_next_question(world: World) {
+    let mut club = Club::new(world);
+    club.rendered();
+    let (_serve, url) = club.serve();
+    // A build in the air is told before a pause.
+    eventually("it is built", || {
+        let said = club.say(&url, ADA, "status garden");
+        said.contains("up to date").then_some(())
+    });
+    for round in 0..10 {
+        let reason = format!("reason {round}");
+        let pause = format!("pause garden because {reason}");
+        club.says(&url, ADA, &pause, &["is paused"]);
+        for question in ["status garden", "sites"] {
+            club.says(&url, ADA, question, &[&reason]);
+        }
+        club.says(&url, ADA, "resume garden", &["goes on"]);
+        for question in ["sites", "status garden"] {
+            let said = club.say(&url, ADA, question);
+            assert!(!said.contains(&reason), "{question}: {said}");
+        }
+    }
+    // Made, named and gone, each at once.
+    club.says(&url, ADMIN, "site add pond", &["pond is there"]);
+    club.says(&url, ADA, "info pond", &["pond"]);
+    club.says(&url, ADMIN, "site remove pond", &["is removed"]);
+    club.says(
+        &url,
+        ADA,
+        "status pond",
+        &["This workspace has no site pond"],
+    );
 }
 
 fn sites_are_made_and_removed_in_chat(mut world: World) {

@@ -1,8 +1,6 @@
 //! Markdown to HTML that is safe to show, whoever wrote it. Pure.
 
-#[cfg(test)]
-mod tests;
-mod typed;
+mod runaway;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -25,18 +23,16 @@ const MAX_DEPTH: usize = 64;
 /// What becomes of HTML in Markdown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RawHtml {
-    /// It is shown as it was typed. For posts: in a chat, `Vec<u8>` and `<div>` are meant so.
+    /// It is shown as it was typed. For posts: in a chat, `Vec<u8>` and `<div>` are meant so, and
+    /// nobody can make the sanitiser slow with crafted tags.
     Text,
-    /// It stays, without what is not safe, and nests only so deep. What is opened in a paragraph,
-    /// a quote or an item ends with it. For files, whose writers know what HTML is.
+    /// It stays, without what is not safe. For files, whose writers know what HTML is. Where dozens of
+    /// elements are never closed, all of it is shown as it was typed.
     Clean,
 }
 
 /// One sanitiser for every page: making it costs more than most posts.
 static SANITISER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(sanitiser);
-
-/// The tags that it leaves in place.
-static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| SANITISER.clone_tags());
 
 /// Renders Markdown (CommonMark with tables, footnotes, strike-through and task lists).
 ///
@@ -54,8 +50,8 @@ pub fn markdown_to_html_with(
     link: impl Fn(&str) -> Option<String>,
 ) -> String {
     let mut events = events(markdown, raw);
-    if raw == RawHtml::Clean {
-        events = typed::in_order(events, &KNOWN);
+    if raw == RawHtml::Clean && runaway::is_runaway(&events) {
+        events = self::events(markdown, RawHtml::Text);
     }
     name_headings(&mut events);
     let events = events.into_iter().flat_map(|event| adapt(event, &link));
@@ -76,7 +72,7 @@ pub fn with_absolute_links(html: &str, base: &Url) -> String {
 pub fn summary(markdown: &str, raw: RawHtml) -> String {
     let mut text = String::new();
     let mut skipped = 0_u32;
-    for event in Parser::new_ext(markdown, extensions()).map(|event| shown(event, raw)) {
+    for event in Parser::new_ext(markdown, extensions()).map(|event| typed(event, raw)) {
         match event {
             Event::Start(tag) if is_no_prose(&tag) => skipped += 1,
             Event::End(TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::HtmlBlock)
@@ -135,7 +131,7 @@ pub fn words(text: &str) -> String {
 fn events(markdown: &str, raw: RawHtml) -> Vec<Event<'_>> {
     let mut depth = 0_usize;
     Parser::new_ext(markdown, extensions())
-        .map(|event| shown(event, raw))
+        .map(|event| typed(event, raw))
         .filter(|event| match event {
             Event::Start(_) => {
                 depth += 1;
@@ -151,7 +147,7 @@ fn events(markdown: &str, raw: RawHtml) -> Vec<Event<'_>> {
 }
 
 /// The event, with HTML as the text that it is made of where it is to be shown.
-fn shown(event: Event<'_>, raw: RawHtml) -> Event<'_> {
+fn typed(event: Event<'_>, raw: RawHtml) -> Event<'_> {
     match (raw, event) {
         (RawHtml::Text, Event::Html(text) | Event::InlineHtml(text)) => Event::Text(text),
         (RawHtml::Text, Event::Start(Tag::HtmlBlock)) => Event::Start(Tag::Paragraph),

@@ -74,7 +74,7 @@ impl Tree {
 }
 
 fn paths(files: &SiteFiles) -> String {
-    let items: Vec<_> = files.part.items().map(|(path, _)| path).collect();
+    let items: Vec<_> = files.part().items().map(|(path, _)| path).collect();
     items.join(" ")
 }
 
@@ -215,9 +215,9 @@ fn the_part_is_canonical_and_says_what_no_glob_found() {
         ("www/a/c", ""),
     ]);
     let files = tree.files(&["www/**", "gone/*.md", "www/*.txt"]).unwrap();
-    assert_eq!((files.count, files.bytes), (4, 6));
+    assert_eq!((files.count(), files.bytes), (4, 6));
     assert_eq!(files.unmatched, ["gone/*.md", "www/*.txt"]);
-    insta::assert_snapshot!(files.part.as_text(), @r#"
+    insta::assert_snapshot!(files.part().as_text(), @r#"
     www/a%20b.md 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b
     www/a%25.md 785f3ec7eb32f30b90cd0fcf3657d388b5ff4297f2f9716ff66e9b69c05ddd09
     www/a-b/c 556d7dc3a115356350f1f9910b1af1ab0e312d4b3e4fc788d2da63668f36d017
@@ -303,7 +303,7 @@ fn links_within_the_folder_are_followed() {
     );
     let digests = tree.files(&["www/?"]).unwrap();
     let digests: Vec<_> = digests
-        .part
+        .part()
         .items()
         .map(|(_, digest)| digest.to_owned())
         .collect();
@@ -395,7 +395,7 @@ fn links_that_multiply_are_found_once_per_path() {
             tree.link(&format!("d{level}/{side}"), format!("../d{}", level + 1));
         }
     }
-    assert_eq!(tree.files(&["d0/**"]).unwrap().count, 16);
+    assert_eq!(tree.files(&["d0/**"]).unwrap().count(), 16);
 }
 
 #[cfg(unix)]
@@ -536,7 +536,7 @@ fn ten_thousand_sites_each_get_their_own() {
     let found: Vec<_> = scan
         .sites
         .values()
-        .filter(|files| files.as_ref().unwrap().count > 0)
+        .filter(|files| files.as_ref().unwrap().count() > 0)
         .collect();
     assert_eq!(found.len(), 1);
     assert_eq!(paths(found[0].as_ref().unwrap()), "sites/s9999/b.md");
@@ -630,6 +630,38 @@ fn a_touched_file_is_read_once_and_keeps_its_digest() {
         (2, 2, 0),
         "though its time is in the future"
     );
+}
+
+#[test]
+fn what_is_remembered_of_globs_is_of_these_files() {
+    let tree = Tree::new(&[("www/a", "aa"), ("www/b", "bb"), ("docs/c", "cc")]);
+    let together = sites(&[("a", &["www/**", "docs/**"])]);
+    let apart = sites(&[("a", &["www/**"]), ("b", &["docs/**"])]);
+    let check = |asked, what: &str| {
+        let known = tree.open().scan(asked, later());
+        let anew = FileTree::with_cache(&tree.root, None).scan(asked, later());
+        for (known, anew) in known.sites.values().zip(anew.sites.values()) {
+            let [known, anew] = [known, anew].map(|files| files.as_ref().unwrap());
+            assert_eq!(known, anew, "{what}");
+            assert_eq!(known.part(), anew.part(), "{what}");
+        }
+        known.report.read
+    };
+    assert_eq!(check(&together, "nothing is known"), 3);
+    let unchanged = fs::read(tree.cache()).unwrap();
+    assert_eq!(check(&together, "all is known"), 0);
+    assert_eq!(fs::read(tree.cache()).unwrap(), unchanged);
+    assert_eq!(check(&apart, "the same files for other globs"), 0);
+    assert_eq!(check(&together, "and for the first ones again"), 0);
+    fs::write(tree.root.join("www/a"), "aaa").unwrap();
+    assert_eq!(check(&together, "another content"), 1);
+    fs::rename(tree.root.join("www/b"), tree.root.join("www/d")).unwrap();
+    check(&together, "another name");
+    fs::write(tree.root.join("www/.gitignore"), "d\n").unwrap();
+    check(&together, "a file is ignored");
+    fs::remove_file(tree.root.join("docs/c")).unwrap();
+    check(&together, "a file is gone");
+    check(&apart, "for both");
 }
 
 #[test]
@@ -802,8 +834,8 @@ mod random {
                         for (site, expected) in &fresh.sites {
                             let expected = expected.as_ref().unwrap();
                             prop_assert_eq!(cached.sites[site].as_ref().unwrap(), expected);
-                            let paths: Vec<_> = expected.part.items().map(|(path, _)| path).collect();
-                            prop_assert_eq!(paths.len(), expected.count);
+                            let paths: Vec<_> = expected.part().items().map(|(path, _)| path).collect();
+                            prop_assert_eq!(paths.len(), expected.count());
                         }
                         prop_assert_eq!(cached.report.files, cached.report.known + cached.report.read);
                     }

@@ -109,7 +109,7 @@ impl Estate {
     /// A part that need not be read from the database: of files of this machine, or of posts that
     /// no database holds yet.
     pub fn part_at_hand(&self, digest: &Digest) -> Option<&Part> {
-        let files = self.files.get(digest).map(|files| &files.part);
+        let files = self.files.get(digest).map(|files| files.part());
         files.or_else(|| self.foreseen.get(digest))
     }
 

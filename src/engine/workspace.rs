@@ -153,7 +153,7 @@ impl Gathered {
         self.parts
             .iter()
             .filter(|(digest, _)| wanted.contains(digest.to_string().as_str()))
-            .map(|(_, files)| PartRow::new(Input::Files, &files.part))
+            .map(|(_, files)| PartRow::new(Input::Files, files.part()))
             .collect()
     }
 }

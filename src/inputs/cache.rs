@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -8,9 +9,10 @@ use super::content::Stat;
 use crate::model::Digest;
 
 /// The first bytes of a file of this format. Raised with it, so that an old file counts as none.
-const MAGIC: &[u8; 16] = b"microblot stat 2";
+const MAGIC: &[u8; 16] = b"microblot stat 3";
 
 const CHECKSUM_BYTES: usize = 8;
+const ANSWER_BYTES: usize = 64;
 
 /// Two million files with paths of a hundred bytes come to less.
 const MAX_BYTES: u64 = 512 << 20;
@@ -21,11 +23,16 @@ const MAX_BYTES: u64 = 512 << 20;
 /// files of a scan in the same order: no table is built, and a hundred thousand load in the time
 /// that reading and checking ten megabytes takes. A record: size, modified, changed, inode (8 bytes
 /// each, little-endian), digest (32 bytes), length of the path (4 bytes), path. In the file the
-/// format, the number of records (8 bytes) and a checksum of both (8 bytes) come before them.
+/// format, the numbers of records and answers (8 bytes each), a checksum of everything else (8
+/// bytes), and the answers (64 bytes each) come before them.
+///
+/// Beside them the digests that were taken over all of them together: by the list of globs, and only
+/// as long as the files are exactly these.
 #[derive(Default, PartialEq, Eq)]
 pub(super) struct StatCache {
     records: Vec<u8>,
     count: usize,
+    pub(super) answers: BTreeMap<Digest, Digest>,
 }
 
 pub(super) struct Record<'c> {
@@ -47,10 +54,16 @@ impl StatCache {
         let folder = file.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
         let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-        let count = (self.count as u64).to_le_bytes();
+        let mut answers = Vec::with_capacity(self.answers.len() * ANSWER_BYTES);
+        for (globs, digest) in &self.answers {
+            answers.extend_from_slice(globs.as_bytes());
+            answers.extend_from_slice(digest.as_bytes());
+        }
+        let counts = [self.count as u64, self.answers.len() as u64];
         temporary.write_all(MAGIC)?;
-        temporary.write_all(&count)?;
-        temporary.write_all(&checksum(count, &self.records))?;
+        temporary.write_all(counts.map(u64::to_le_bytes).as_flattened())?;
+        temporary.write_all(&checksum(counts, &answers, &self.records))?;
+        temporary.write_all(&answers)?;
         temporary.write_all(&self.records)?;
         temporary.persist(file)?;
         Ok(())
@@ -126,25 +139,40 @@ impl Records<'_> {
 fn read(file: &Path) -> Option<StatCache> {
     let mut file = File::open(file).ok()?;
     let size = file.metadata().ok().filter(|m| m.is_file())?.len();
-    let mut magic = [0; MAGIC.len()];
-    let mut count = [0; 8];
-    let mut sum = [0; CHECKSUM_BYTES];
-    file.read_exact(&mut magic).ok()?;
-    file.read_exact(&mut count).ok()?;
-    file.read_exact(&mut sum).ok()?;
+    let mut take = |bytes: &mut [u8]| file.read_exact(bytes).ok();
+    let (mut magic, mut number) = ([0; MAGIC.len()], [0; 8]);
+    take(&mut magic)?;
     if magic != *MAGIC {
         return None;
     }
+    let mut counts = [0; 2];
+    for count in &mut counts {
+        take(&mut number)?;
+        *count = u64::from_le_bytes(number);
+    }
+    let mut sum = [0; CHECKSUM_BYTES];
+    take(&mut sum)?;
+    let length = counts[1].checked_mul(ANSWER_BYTES as u64)?;
+    let mut answers = vec![0; usize::try_from(length).ok().filter(|_| length <= size)?];
+    take(&mut answers)?;
     let mut records = Vec::with_capacity(usize::try_from(size.min(MAX_BYTES)).ok()?);
     file.take(MAX_BYTES).read_to_end(&mut records).ok()?;
-    (checksum(count, &records) == sum).then_some(StatCache {
+    if checksum(counts, &answers, &records) != sum {
+        return None;
+    }
+    let (answers, _) = answers.as_chunks::<32>();
+    let (pairs, _) = answers.as_chunks::<2>();
+    let pairs = pairs.iter().map(|pair| pair.map(Digest::from_array).into());
+    Some(StatCache {
         records,
-        count: usize::try_from(u64::from_le_bytes(count)).ok()?,
+        count: usize::try_from(counts[0]).ok()?,
+        answers: pairs.collect(),
     })
 }
 
 /// Finds damage, which is nobody's attack: a cryptographic digest would take longer than the rest.
-fn checksum(count: [u8; 8], records: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    let seed = RapidSecrets::seed(u64::from_le_bytes(count));
+fn checksum(counts: [u64; 2], answers: &[u8], records: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    let seed = RapidSecrets::seed(counts[0]);
+    let seed = RapidSecrets::seed(rapidhash_v3_seeded(answers, &seed) ^ counts[1]);
     rapidhash_v3_seeded(records, &seed).to_le_bytes()
 }

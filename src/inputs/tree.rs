@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -41,14 +41,15 @@ pub struct Scan {
 }
 
 /// The files of a site.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct SiteFiles {
-    /// Every file with the SHA-256 of its content, as 64 digits.
-    pub part: Part,
     /// The digest of the part.
     pub digest: Digest,
-    /// How many files there are.
-    pub count: usize,
+    /// Their places among all files, in order.
+    positions: Vec<usize>,
+    all: Arc<Vec<Found>>,
+    /// Written when it is first asked for: of files that did not change only the digest is.
+    part: OnceLock<Part>,
     /// How many bytes they have.
     pub bytes: u64,
     /// Globs that no file matches, in the site's order. Not an error, but most likely a mistake.
@@ -155,41 +156,33 @@ impl FileTree {
         let mut troubles = walked.troubles;
         troubles.extend(unreadable.into_iter().filter_map(Result::err));
         files.retain(|file| file.digest.is_some());
-        self.cache = Some(if read > 0 || cache.len() != files.len() {
-            self.remember(&files, cache, now)
-        } else {
+        let unchanged = read == 0 && cache.len() == files.len();
+        let mut known = if unchanged {
             cache
-        });
-        let sound = troubles.is_empty();
-        let scan = asked.answer(&files, troubles, report);
+        } else {
+            remember(&files, now)
+        };
         // What was read too soon after it was written is not remembered, and so is read again.
-        if sound
-            && self
-                .cache
-                .as_ref()
-                .is_some_and(|cache| cache.len() == files.len())
-        {
+        let lasts = troubles.is_empty() && known.len() == files.len();
+        let (scan, answers) = asked.answer(files, troubles, report, &known.answers);
+        if lasts {
             self.last = Some(Last {
                 asked: sites.clone(),
                 sites: scan.sites.clone(),
             });
         }
+        let answers = if lasts { answers } else { BTreeMap::new() };
+        if !unchanged || known.answers != answers {
+            known.answers = answers;
+            self.keep(&known);
+        }
+        self.cache = Some(known);
         scan
     }
 
-    /// What to remember of the files that were read no later than their stat settled. Written out
-    /// only when it is news; that it cannot be costs time on the next start and nothing else.
-    fn remember(&self, files: &[Found], before: StatCache, now: Millis) -> StatCache {
-        let mut cache = StatCache::default();
-        for file in files {
-            if let Some(digest) = &file.digest
-                && file.stat.is_settled(now)
-            {
-                cache.push(&file.path, &file.stat, digest);
-            }
-        }
+    /// Writes out what is news. That it cannot be costs time on the next start and nothing else.
+    fn keep(&self, cache: &StatCache) {
         if let Some(target) = &self.cache_file
-            && cache != before
             && let Err(error) = cache.store(target)
         {
             tracing::warn!(
@@ -197,7 +190,6 @@ impl FileTree {
                 "digests of files are not kept: the next start reads all files again"
             );
         }
-        cache
     }
 
     fn no_root(&self, source: io::Error) -> InputError {
@@ -226,6 +218,19 @@ impl Found {
             }),
         }
     }
+}
+
+/// What to remember of the files that were read no later than their stat settled.
+fn remember(files: &[Found], now: Millis) -> StatCache {
+    let mut cache = StatCache::default();
+    for file in files {
+        if let Some(digest) = &file.digest
+            && file.stat.is_settled(now)
+        {
+            cache.push(&file.path, &file.stat, digest);
+        }
+    }
+    cache
 }
 
 /// Gives each file the digest that is remembered for its path and stat. Both sides are in the order
@@ -296,7 +301,15 @@ impl<'s> Asked<'s> {
         }
     }
 
-    fn answer(self, files: &[Found], mut troubles: Vec<Trouble>, report: Report) -> Scan {
+    /// The answer, and the digest of each list of globs; those in `known` are of these very files.
+    fn answer(
+        self,
+        files: Vec<Found>,
+        mut troubles: Vec<Trouble>,
+        report: Report,
+        known: &BTreeMap<Digest, Digest>,
+    ) -> (Scan, BTreeMap<Digest, Digest>) {
+        let files = Arc::new(files);
         troubles.sort_by(|a, b| a.path.cmp(&b.path));
         let mut failed: HashMap<GlobId, usize> = HashMap::new();
         for (rank, trouble) in troubles.iter().enumerate() {
@@ -317,52 +330,106 @@ impl<'s> Asked<'s> {
         } = self;
         let answered = lists.into_par_iter().flat_map_iter(|(list, sites)| {
             let first = list.iter().filter_map(|glob| failed.get(glob)).min();
+            let key = key_of(list.iter().map(|glob| globs[*glob as usize]));
             let answer = match first {
                 Some(rank) => Err(troubles[*rank].error.clone()),
-                None => Ok(Arc::new(SiteFiles::of(&list, &globs, &matches, files))),
+                None => {
+                    let known = known.get(&key).copied();
+                    Ok(Arc::new(SiteFiles::of(
+                        &list, &globs, &matches, &files, known,
+                    )))
+                }
             };
             sites
                 .into_iter()
-                .map(move |site| (site.clone(), answer.clone()))
+                .map(move |site| (site.clone(), key, answer.clone()))
         });
-        let mut sites: BTreeMap<_, _> = answered.collect();
+        let answered: Vec<_> = answered.collect();
+        let answers = answered
+            .iter()
+            .filter_map(|(_, key, answer)| Some((*key, answer.as_ref().ok()?.digest)))
+            .collect();
+        let mut sites: BTreeMap<_, _> = answered
+            .into_iter()
+            .map(|(site, _, answer)| (site, answer))
+            .collect();
         sites.extend(
             refused
                 .into_iter()
                 .map(|(site, error)| (site.clone(), Err(error))),
         );
-        Scan { sites, report }
+        (Scan { sites, report }, answers)
     }
 }
 
+/// What a list of globs is remembered under. Another version of the program may match otherwise.
+fn key_of<'g>(globs: impl Iterator<Item = &'g str>) -> Digest {
+    let version = env!("CARGO_PKG_VERSION");
+    let fields = std::iter::once(version).chain(globs).map(str::as_bytes);
+    Digest::of_fields("microblot/globs/1", fields)
+}
+
 impl SiteFiles {
-    /// The files of one list of globs. `matches` has the positions of the files that match each.
-    fn of(list: &[GlobId], globs: &[&str], matches: &[Vec<usize>], files: &[Found]) -> Self {
+    /// The files of one list of globs. `matches` has the positions of the files that match each;
+    /// `known` is their digest, if it was taken before.
+    fn of(
+        list: &[GlobId],
+        globs: &[&str],
+        matches: &[Vec<usize>],
+        all: &Arc<Vec<Found>>,
+        known: Option<Digest>,
+    ) -> Self {
         let of_glob = |glob: &GlobId| &matches[*glob as usize];
         let mut positions: Vec<usize> = list.iter().flat_map(of_glob).copied().collect();
         positions.sort_unstable();
         positions.dedup();
-        let members = || positions.iter().map(|position| &files[*position]);
-        let part = Part::joined(
-            positions
-                .par_chunks(AT_ONCE)
-                .map(|positions| {
-                    Part::from_items(positions.iter().filter_map(|position| {
-                        let file = &files[*position];
-                        Some((&*file.path, file.digest.as_ref()?.hex()))
-                    }))
-                })
-                .collect::<Vec<_>>(),
-        );
+        let part = OnceLock::new();
+        let take = || {
+            part.get_or_init(|| part_of(all, &positions))
+                .digest(Input::Files)
+        };
         Self {
-            digest: part.digest(Input::Files),
+            digest: known.unwrap_or_else(take),
+            all: Arc::clone(all),
+            bytes: (positions.iter())
+                .map(|position| all[*position].stat.size)
+                .sum(),
+            positions,
             part,
-            count: positions.len(),
-            bytes: members().map(|file| file.stat.size).sum(),
             unmatched: (list.iter())
                 .filter(|glob| of_glob(glob).is_empty())
                 .map(|glob| globs[*glob as usize].to_owned())
                 .collect(),
         }
     }
+
+    /// How many files there are.
+    pub fn count(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// Every file with the SHA-256 of its content, as 64 digits.
+    pub fn part(&self) -> &Part {
+        self.part
+            .get_or_init(|| part_of(&self.all, &self.positions))
+    }
+}
+
+/// Two sites with the same files, whatever else there is.
+impl PartialEq for SiteFiles {
+    fn eq(&self, other: &Self) -> bool {
+        let facts = |files: &Self| (files.digest, files.count(), files.bytes);
+        facts(self) == facts(other) && self.unmatched == other.unmatched
+    }
+}
+
+impl Eq for SiteFiles {}
+
+fn part_of(all: &[Found], positions: &[usize]) -> Part {
+    let line = |position: &usize| {
+        let file = &all[*position];
+        Some((&*file.path, file.digest.as_ref()?.hex()))
+    };
+    let some = |positions: &[usize]| Part::from_items(positions.iter().filter_map(line));
+    Part::joined(positions.par_chunks(AT_ONCE).map(some).collect())
 }

@@ -21,6 +21,7 @@ pub(super) const MAX_ENTRIES: usize = 5_000_000;
 const MAX_DEPTH: usize = 128;
 
 /// A file that matches.
+#[derive(Debug)]
 pub(super) struct Found {
     /// From the root folder.
     pub(super) path: Box<str>,

@@ -219,7 +219,7 @@ async fn only_what_readers_see_is_promised(db: Db) {
     store.add_site(&new, &by).await.unwrap();
     store.resume(&foo.id, &foo.name, &by).await.unwrap();
     let told: Vec<String> = due(&store).await.into_iter().map(|t| t.action).collect();
-    assert_eq!(told, ["edit", "delete", "rebuild", "site add"]);
+    assert_eq!(told, ["publish post", "delete", "rebuild", "site add"]);
 }
 
 async fn a_change_that_came_after_the_decision_waits_for_the_next_build(db: Db) {

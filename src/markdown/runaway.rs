@@ -2,10 +2,8 @@
 //!
 //! A parser of HTML repairs what is wrong with it: at every tag it looks through the elements that
 //! are open, and it opens a forgotten `<b>` again in every paragraph that follows. Thousands that are
-//! never closed cost minutes and gigabytes. Nobody means them, so here is only counted, by name and
-//! without repairing anything: too much is better than too little.
-
-use std::collections::HashMap;
+//! never closed cost minutes and gigabytes. Nobody means them, so here is only counted, without
+//! repairing anything: too much is better than too little.
 
 use pulldown_cmark::{Event, Tag, TagEnd};
 
@@ -32,6 +30,9 @@ const NO_HTML: [&str; 2] = ["script", "style"];
 /// So many words between two `<`: attributes, of which a parser compares each with all before it.
 const MOST_WORDS: usize = 10_000;
 
+/// What opening styles and links again may cost, in bytes.
+const MOST_AGAIN: usize = 4 << 20;
+
 /// Whether the HTML among the events is beyond all that people write.
 pub(super) fn is_runaway(events: &[Event<'_>]) -> bool {
     let mut open = Open::default();
@@ -43,9 +44,16 @@ pub(super) fn is_runaway(events: &[Event<'_>]) -> bool {
             Event::Html(line) => block.push_str(line),
             Event::End(TagEnd::HtmlBlock) => open.take(&block),
             Event::InlineHtml(tag) => open.take(tag),
+            Event::Start(Tag::Link {
+                dest_url, title, ..
+            }) => open.link = dest_url.len() + title.len(),
+            Event::End(TagEnd::Link) => open.link = 0,
+            Event::Start(Tag::TableCell) => open.before_cell = open.tags.len(),
+            Event::End(TagEnd::TableCell) => open.end_cell(),
             _ => {}
         }
-        if open.weight > MOST_OPEN {
+        open.spent += open.again;
+        if open.is_too_much() {
             return true;
         }
     }
@@ -54,12 +62,31 @@ pub(super) fn is_runaway(events: &[Event<'_>]) -> bool {
 
 #[derive(Default)]
 struct Open {
+    /// What is open, and what is not closed in the order that it was opened in: a parser may leave
+    /// that open.
     weight: usize,
-    /// The weights of what is open, by name.
-    tags: HashMap<String, Vec<usize>>,
+    tags: Vec<Element>,
+    /// How many were open where the cell of a table began, which nothing in it can end.
+    before_cell: usize,
+    /// What it costs to open all styles again.
+    again: usize,
+    /// The same of the link of the Markdown that we are in: only typed tags make it open again.
+    link: usize,
+    /// What all of that may have cost until now.
+    spent: usize,
+}
+
+struct Element {
+    name: String,
+    weight: usize,
+    again: usize,
 }
 
 impl Open {
+    fn is_too_much(&self) -> bool {
+        self.weight > MOST_OPEN || self.spent > MOST_AGAIN
+    }
+
     /// Counts the tags of a piece of HTML.
     fn take(&mut self, html: &str) {
         let mut program: Option<&str> = None;
@@ -84,7 +111,8 @@ impl Open {
             } else {
                 self.start(name, piece);
             }
-            if self.weight > MOST_OPEN {
+            self.spent += self.again + self.link;
+            if self.is_too_much() {
                 return;
             }
         }
@@ -96,32 +124,47 @@ impl Open {
             return;
         }
         let known = |names: &[&str]| names.contains(&name.as_str());
-        let foreign = FOREIGN.iter().any(|name| self.tags.contains_key(*name));
+        let is_foreign = |open: &Element| FOREIGN.contains(&open.name.as_str());
+        let foreign = self.tags.iter().any(is_foreign);
         if known(&EMPTY) || known(&ENDED_BY_THE_NEXT) && !foreign {
             return;
         }
-        let length = tag.find('>').unwrap_or(tag.len()) / 16;
-        let weight = 1 + if known(&OPENED_AGAIN) {
-            AGAIN + length
+        let length = tag.find('>').unwrap_or(tag.len());
+        let (weight, again) = if known(&OPENED_AGAIN) {
+            (1 + AGAIN + length / 16, length)
         } else {
-            0
+            (1, 0)
         };
         self.weight += weight;
-        self.tags.entry(name).or_default().push(weight);
+        self.again += again;
+        self.tags.push(Element {
+            name,
+            weight,
+            again,
+        });
     }
 
     fn end(&mut self, name: &str) {
-        match self.tags.get_mut(name) {
-            Some(weights) => {
-                self.weight -= weights.pop().unwrap_or(0);
-                if weights.is_empty() {
-                    self.tags.remove(name);
-                }
-            }
+        let here = self.tags.iter().skip(self.before_cell);
+        let Some(after) = here.rev().position(|open| open.name == name) else {
             // Nothing that is open. It may stand in an attribute, to hide that one.
-            None if ENDED_BY_THE_NEXT.contains(&name) => {}
-            None => self.weight += 1,
+            if !ENDED_BY_THE_NEXT.contains(&name) {
+                self.weight += 1;
+            }
+            return;
+        };
+        let ended = self.tags.remove(self.tags.len() - 1 - after);
+        // Of what is closed out of order nobody knows whether a parser closed it.
+        if after == 0 {
+            self.weight -= ended.weight;
+            self.again -= ended.again;
         }
+    }
+
+    /// What is open in the cell goes with it, but counts on: a parser had to close it.
+    fn end_cell(&mut self) {
+        self.tags.truncate(self.before_cell);
+        self.before_cell = 0;
     }
 }
 
@@ -142,6 +185,43 @@ mod tests {
     fn numbered(tag: &str) -> String {
         let tags = (0..4_000).map(|i| format!("<{tag} title={i}>"));
         tags.collect()
+    }
+
+    /// Each of these looks closed to whoever only counts names, and is not for a parser.
+    #[test]
+    fn what_only_looks_closed_runs_away() {
+        const TIMES: usize = 500;
+        for markdown in [
+            "<div>\n\n| a |\n|---|\n| </div> |\n\n".repeat(TIMES),
+            "<div><table><tr><td></div></table>\n\n".repeat(TIMES),
+            "<div><table><caption></div></table>\n\n".repeat(TIMES),
+            "<div><object></div></object>\n\n".repeat(TIMES),
+            "x <b>y <div> </b> z</div>\n\n".repeat(TIMES),
+        ] {
+            let shown: String = markdown.chars().take(40).collect();
+            assert!(runs_away(&markdown), "{shown}");
+        }
+    }
+
+    /// A parser opens styles and links again, with all that is written in them, wherever it had to
+    /// close them: in each of these at every tag.
+    #[test]
+    fn what_is_repeated_without_end_runs_away() {
+        const TIMES: usize = 4_000;
+        let long = "x".repeat(3_000);
+        let style = format!("<b title={long}>");
+        for markdown in [
+            format!("[x {}](https://{long}.org)", "<p>x".repeat(TIMES)),
+            format!("<p><a href={long}>{}", "<p>x".repeat(TIMES)),
+            format!("<p><a href={long}>\n\n{}", "x\n\n".repeat(TIMES)),
+            format!("<ul><li>{style}{}", "<li>x".repeat(TIMES)),
+            format!("- {style} {}", "<li>x".repeat(TIMES)),
+            format!("x {style} {}", "<div>x</div>".repeat(TIMES)),
+            format!("<table>{style} {}", "<tr>x".repeat(TIMES)),
+        ] {
+            let shown: String = markdown.chars().take(20).collect();
+            assert!(runs_away(&markdown), "{shown}");
+        }
     }
 
     /// Each of these takes minutes or gigabytes at the size that a file may have.
@@ -187,6 +267,11 @@ mod tests {
             "<div>\n\n".repeat(60) + "x" + &"\n\n</div>".repeat(60),
             "<div>\n".to_owned() + &"many words ".repeat(TIMES) + "\n</div>",
             "a < b, 1 <2, <3 ".repeat(TIMES),
+            "| a |\n|---|\n".to_owned() + &"| x<br><b>y</b> |\n".repeat(TIMES),
+            format!("[many *words* and <kbd>x</kbd>](https://{address}.org) ").repeat(300),
+            "<a href=https://example.org/forgotten>x\n\n".to_owned()
+                + &"*x*, \"y\"\n\n".repeat(TIMES),
+            "<b><i>x</b></i>\n\n".repeat(5),
             "`<div>` and\n\n    <div>\n\n".repeat(TIMES),
         ] {
             let shown: String = markdown.chars().take(40).collect();

@@ -60,9 +60,12 @@ fn the_life_of_a_post_on_a_rendered_site(world: World) {
     // Changed, and gone.
     let list = slack.command(&url, TEAM, ADA, CHANNEL, "list mine");
     let id = id_in(&list.words());
-    assert_eq!(club.say(&url, ADA, &format!("edit {id}")), "");
+    let asked = club.ask(&url, ADA, &format!("edit {id}"));
+    assert_eq!(asked.words(), "");
     let editor = slack.wait_for_modal(ADA, "Edit post");
     slack.submit(&url, ADA, &editor, &[("title", "Last frost")]);
+    let told = slack.wait_for_responses(&asked, 1).pop().unwrap().words();
+    assert!(told.contains("Change of *Last frost*"), "{told}");
     eventually("the page is built anew", || {
         let index = club.world.estate.read("public/garden/index.html");
         index.contains("Last frost").then_some(())

@@ -9,8 +9,8 @@ use crate::store::Flood;
 /// One telling, as it is to be said.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Told<'a> {
-    /// What was asked for, as the audit trail has it: `new`, `edit`, `delete`, `publish post`,
-    /// `rebuild`, `site add`; anything else: a build that nobody asked for in chat.
+    /// What was asked for: `new`, `edit`, `delete`, `publish post` (of a draft), `rebuild`,
+    /// `site add`; anything else: a build that nobody asked for in chat.
     pub action: &'a str,
     /// What it was about: a post's title.
     pub subject: Option<&'a str>,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::estate::Estate;
 use crate::config::Settings;
-use crate::model::{Hold, Millis, Origin, Plan, SiteName, SitePlan, Source, Spec};
+use crate::model::{Millis, Origin, Plan, SiteName, SitePlan, Source, Spec};
 
 /// What the last look saw: questions are answered from it, without asking the database.
 #[derive(Clone, Debug)]
@@ -37,8 +37,6 @@ pub struct Card {
     pub origin: Origin,
     /// The line of `sites.toml` that declares it.
     pub source: Option<Source>,
-    /// Somebody paused it.
-    pub hold: Option<Hold>,
     /// The version of its posts that was decided on.
     pub posts_version: i64,
     /// When the build that it shows was fired.
@@ -107,7 +105,6 @@ fn chat_sites(estate: &Estate) -> ChatSites {
             continue;
         }
         let seen = estate.observed.sites.get(name);
-        let desired = estate.desired.sites.get(name);
         let card = Card {
             id: details.id.clone(),
             name: name.clone(),
@@ -115,7 +112,6 @@ fn chat_sites(estate: &Estate) -> ChatSites {
             origin: details.origin,
             source: details.source,
             posts_version: details.posts_version,
-            hold: desired.and_then(|desired| desired.hold.clone()),
             built_at: seen
                 .and_then(|seen| seen.built.as_ref())
                 .map(|built| built.at),

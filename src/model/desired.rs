@@ -121,6 +121,13 @@ pub struct Hold {
     pub until: Option<Millis>,
 }
 
+impl Hold {
+    /// Whether it holds anything back at this time.
+    pub fn is_in_force(&self, now: Millis) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
 /// A request to build a site whatever its content.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Rebuild {

@@ -68,6 +68,8 @@ pub struct SitePlan {
     pub cause: Option<Cause>,
     /// What is new about its declaration.
     pub news: Option<News>,
+    /// The pause in force, also where there is nothing yet for it to hold back.
+    pub hold: Option<Hold>,
     /// What to do.
     pub decision: Decision,
 }

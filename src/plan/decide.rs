@@ -94,7 +94,7 @@ pub(super) fn decide(
     };
     let requested = matches!(due_to, Cause::Requested(_));
     if let Some(hold) = &site.hold
-        && hold.until.is_none_or(|until| now < until)
+        && hold.is_in_force(now)
     {
         return not_due(Decision::Wait {
             until: hold.until,

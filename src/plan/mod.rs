@@ -53,6 +53,7 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Millis) -> Plan {
             changed: decided.changed,
             cause: decided.cause,
             news: site.news.clone(),
+            hold: site.hold.clone().filter(|hold| hold.is_in_force(now)),
             decision: decided.decision,
         });
     }

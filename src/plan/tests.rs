@@ -564,12 +564,15 @@ fn a_hold_without_end_waits_for_a_person() {
 }
 
 #[test]
-fn a_hold_of_a_site_that_needs_nothing_is_not_told() {
+fn a_hold_of_a_site_that_needs_nothing_is_told_and_holds_nothing_back() {
     let site = DesiredSite {
-        hold: Some(hold(None)),
+        hold: Some(hold(Some(later(60)))),
         ..wants("a")
     };
-    assert_eq!(decision(site, built("a")), Decision::Unchanged);
+    let held = one(site.clone(), built("a"), just_before(later(60)));
+    assert_eq!(held.decision, Decision::Unchanged);
+    assert_eq!(held.hold, Some(hold(Some(later(60)))));
+    assert_eq!(one(site, built("a"), later(60)).hold, None);
 }
 
 #[test]

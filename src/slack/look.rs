@@ -1,7 +1,5 @@
 //! Questions: answered from what the loop saw, or with one indexed query.
 
-use std::borrow::Cow;
-
 use super::answer::{Desk, Trouble};
 use super::blocks::{Message, View};
 use super::screens;
@@ -11,9 +9,8 @@ use crate::chat::policy::{self, Rank};
 use crate::chat::verbs::Verb;
 use crate::config;
 use crate::engine::snapshot::Card;
-use crate::model::{
-    BuilderSpec, Counts, Decision, Millis, Origin, Plan, PostState, SiteName, SitePlan, Wait,
-};
+use crate::model::{BuilderSpec, Counts, Decision, Origin, Plan, PostState, SiteName};
+use crate::plan::show;
 use crate::store::{Listed, PostFilter};
 
 /// More drafts than anybody reads through.
@@ -45,10 +42,7 @@ fn help_lines(lines: &[help::HelpLine], examples: bool) -> Vec<screens::HelpLine
 pub(super) fn row(at: &Desk<'_>, card: &Card) -> screens::SiteRowView {
     let (title, url) = (&card.spec.title, &card.spec.url);
     match at.snapshot.of(&card.name) {
-        Some(plan) => {
-            let now = at.snapshot.plan.now;
-            screens::SiteRowView::new(&with_hold(plan, card, now), now, title, url)
-        }
+        Some(plan) => screens::SiteRowView::new(plan, at.snapshot.plan.now, title, url),
         // The loop looks again in a moment.
         None => screens::SiteRowView {
             name: card.name.clone(),
@@ -62,35 +56,27 @@ pub(super) fn row(at: &Desk<'_>, card: &Card) -> screens::SiteRowView {
 
 /// What keeps a site from being built soon, for whoever just asked for it.
 pub(super) fn obstacle(at: &Desk<'_>, card: &Card) -> Option<String> {
-    if let Some(hold) = &card.hold {
+    let plan = at.snapshot.of(&card.name)?;
+    if let Some(hold) = &plan.hold {
+        let (title, name) = (&card.spec.title, &card.name);
+        let then = match hold.until {
+            Some(until) => {
+                let left = show::duration(until.since(at.snapshot.plan.now));
+                format!("in {left}, or when")
+            }
+            None => "when".to_owned(),
+        };
         return Some(format!(
-            "{} is paused by {}: it goes out when somebody says `/microblot resume {}`.",
-            card.spec.title, hold.by, card.name
+            "{title} is paused by {}: it goes out {then} somebody says `/microblot resume {name}`.",
+            hold.by
         ));
     }
-    let plan = at.snapshot.of(&card.name)?;
     matches!(plan.decision, Decision::Attention(_)).then(|| {
         format!(
             "{} needs attention first: `/microblot status {}` says why.",
             card.spec.title, card.name
         )
     })
-}
-
-/// A pause counts for people before there is anything to build.
-fn with_hold<'a>(plan: &'a SitePlan, card: &Card, now: Millis) -> Cow<'a, SitePlan> {
-    let hold = card.hold.as_ref();
-    let hold = hold.filter(|hold| hold.until.is_none_or(|until| now < until));
-    match (&plan.decision, hold) {
-        (Decision::Unchanged, Some(hold)) => Cow::Owned(SitePlan {
-            decision: Decision::Wait {
-                until: hold.until,
-                why: Wait::Held(hold.clone()),
-            },
-            ..plan.clone()
-        }),
-        _ => Cow::Borrowed(plan),
-    }
 }
 
 pub(super) fn sites(at: &Desk<'_>, page: u32) -> Message {

@@ -6,7 +6,7 @@ use super::changes::Explanation;
 use super::text::{is_shown, verb};
 use super::words::reason;
 use crate::model::{
-    Attention, BudgetState, Counts, Decision, Input, Millis, News, Plan, SiteName, SitePlan,
+    Attention, BudgetState, Counts, Decision, Hold, Input, Millis, News, Plan, SiteName, SitePlan,
 };
 
 /// The version of the format. Fields are only ever added to one version.
@@ -16,7 +16,7 @@ const FORMAT: u32 = 1;
 ///
 /// Unchanged sites are in `summary` and, with `all`, in `sites`; sites whose declaration is new
 /// (`news`) always are. `until` is RFC 3339, or null where no wait ends by itself; hashes are null
-/// where they are not known. Of `changes` there are at most 200: `more` counts the rest. `diff` is
+/// where they are not known. `hold` is the pause in force, also of a site that needs nothing. Of `changes` there are at most 200: `more` counts the rest. `diff` is
 /// a unified diff without context, at most 400 lines. Texts of outside are as they are: neutralise
 /// them before they go to a terminal.
 pub fn json(plan: &Plan, explanations: &BTreeMap<SiteName, Explanation>, all: bool) -> Value {
@@ -76,9 +76,25 @@ fn of_site(site: &SitePlan, explanation: Option<&Explanation>, now: Millis) -> V
             News::Adopted => json!({ "kind": "adopted" }),
             News::Renamed { from } => json!({ "kind": "renamed", "from": from }),
         }),
+        "hold": site.hold.as_ref().map(hold),
         "changes": changes,
         "more": more,
         "diff": diff,
+    })
+}
+
+fn hold(hold: &Hold) -> Value {
+    let Hold {
+        by,
+        because,
+        since,
+        until,
+    } = hold;
+    json!({
+        "by": by,
+        "because": because,
+        "since": since.rfc3339(),
+        "until": until.map(Millis::rfc3339),
     })
 }
 

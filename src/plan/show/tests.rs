@@ -107,6 +107,13 @@ fn site(site: &str, cause: Option<Cause>, decision: Decision) -> SitePlan {
         built: (cause != Some(Cause::First)).then(|| last().fingerprint().hash()),
         changed,
         news: None,
+        hold: match &decision {
+            Decision::Wait {
+                why: Wait::Held(hold),
+                ..
+            } => Some(hold.clone()),
+            _ => None,
+        },
         cause,
         decision,
     }
@@ -578,6 +585,7 @@ fn json_is_format_1() {
           "content_hash": "sha256:c51d823763056c50392ff824c452a1df09b56a4bceade5d955d7d1c2ddc62f0e",
           "decision": "build",
           "diff": "--- last built\n+++ wanted\n@@ -2 +2 @@\n-spec title \"Foo\"\n+spec title \"Foo Team\"\n@@ -4,2 +4,2 @@\n-posts bye 6b86b273ff34 \"Good bye\"\n-posts hello 6b86b273ff34 \"Hello, world\"\n+posts hello d4735e3a265e \"Hello, world\"\n+posts new 6b86b273ff34 \"Something new\"\n@@ -7,3 +7,3 @@\n-posts typo 6b86b273ff34 \"Teh title\"\n-files www/a%20b.md 6b86b273ff34\n-revision revision 4f2c1d9\n+posts typo d4735e3a265e \"The title\"\n+files www/a%20b.md d4735e3a265e\n+revision revision 575dd54\n",
+          "hold": null,
           "more": 0,
           "news": {
             "from": "old",
@@ -598,6 +606,12 @@ fn json_is_format_1() {
           "content_hash": "sha256:c51d823763056c50392ff824c452a1df09b56a4bceade5d955d7d1c2ddc62f0e",
           "decision": "wait",
           "diff": "",
+          "hold": {
+            "because": "launch freeze",
+            "by": "ann",
+            "since": "2026-11-20T09:13:00Z",
+            "until": "2026-11-20T10:54:00Z"
+          },
           "more": 0,
           "news": null,
           "origin": "file",
@@ -615,6 +629,7 @@ fn json_is_format_1() {
           "content_hash": "sha256:c51d823763056c50392ff824c452a1df09b56a4bceade5d955d7d1c2ddc62f0e",
           "decision": "attention",
           "diff": "",
+          "hold": null,
           "more": 0,
           "news": null,
           "origin": "file",
@@ -630,6 +645,7 @@ fn json_is_format_1() {
           "content_hash": "sha256:c51d823763056c50392ff824c452a1df09b56a4bceade5d955d7d1c2ddc62f0e",
           "decision": "forget",
           "diff": "",
+          "hold": null,
           "more": 0,
           "news": null,
           "origin": "file",
@@ -645,6 +661,7 @@ fn json_is_format_1() {
           "content_hash": "sha256:c51d823763056c50392ff824c452a1df09b56a4bceade5d955d7d1c2ddc62f0e",
           "decision": "unchanged",
           "diff": "",
+          "hold": null,
           "more": 0,
           "news": null,
           "origin": "file",
@@ -691,6 +708,7 @@ fn json_has_the_documented_fields_and_no_others() {
                 "content_hash",
                 "decision",
                 "diff",
+                "hold",
                 "more",
                 "news",
                 "origin",

@@ -40,13 +40,33 @@ pub fn reason(site: &SitePlan, now: Millis) -> String {
         News::Renamed { from } => format!("renamed from {from}"),
     });
     match (news, &site.decision) {
-        (Some(news), Decision::Unchanged) => news,
+        (Some(news), Decision::Unchanged) => reason = news,
         (Some(news), _) => {
             reason.push_str("; ");
             reason.push_str(&news);
-            reason
         }
-        (None, _) => reason,
+        (None, _) => {}
+    }
+    if let Some(pause) = pause(site, now) {
+        reason.push_str("; ");
+        reason.push_str(&pause);
+    }
+    reason
+}
+
+/// The pause of a site that does not wait for its end: there is nothing yet for it to hold back,
+/// but people count on it, or have forgotten it.
+pub fn pause(site: &SitePlan, now: Millis) -> Option<String> {
+    let hold = site.hold.as_ref()?;
+    match &site.decision {
+        Decision::Forget
+        | Decision::Wait {
+            why: Wait::Held(_), ..
+        } => None,
+        _ => {
+            let left = hold.until.map(|until| duration(up(until.since(now))));
+            Some(held(hold, left.as_deref()))
+        }
     }
 }
 

@@ -37,8 +37,10 @@ pub enum Mood {
 
 impl Mood {
     /// Of a decision.
-    pub fn of(decision: &Decision) -> Self {
-        match decision {
+    pub fn of(plan: &SitePlan) -> Self {
+        match &plan.decision {
+            // A pause counts for people before there is anything to build.
+            Decision::Unchanged if plan.hold.is_some() => Self::Paused,
             Decision::Unchanged | Decision::Forget => Self::Settled,
             Decision::Build(_)
             | Decision::Wait {
@@ -86,7 +88,7 @@ impl SiteRowView {
             name: plan.site.clone(),
             title: title.to_owned(),
             url: url.to_owned(),
-            mood: Mood::of(&plan.decision),
+            mood: Mood::of(plan),
             reason: reason(plan, now),
         }
     }
@@ -99,7 +101,10 @@ pub(super) fn reason(plan: &SitePlan, now: Millis) -> String {
             "{} of {} sites would be built at once, and the limit is {}: an operator has to let them through",
             refusal.count, refusal.total, refusal.limit
         ),
-        Decision::Unchanged => "up to date".to_owned(),
+        Decision::Unchanged => match show::pause(plan, now) {
+            Some(pause) => format!("up to date; {pause}"),
+            None => "up to date".to_owned(),
+        },
         _ => show::reason(plan, now).replace("`microblot ", "`/microblot "),
     }
 }

@@ -176,6 +176,7 @@ fn a_plan(sites: usize, text: &str) -> Plan {
             changed: Inputs::default(),
             cause: None,
             news: None,
+            hold: None,
             decision: Decision::Attention(match n % 2 {
                 0 => Attention::Broken {
                     error: text.to_owned(),

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Desk, Trouble};
 use super::blocks::View;
-use super::screens::{self, EditorForm, EditorMeta, Parts, Typed};
+use super::screens::{self, EditorForm, EditorMeta, Parts, Stage, Typed};
 use super::write::own;
 use crate::chat::grammar::SiteArg;
 use crate::engine::snapshot::Card;
@@ -62,7 +62,11 @@ pub(super) async fn edit(at: &Desk<'_>, id: &PostId) -> Result<Answer, Trouble> 
     Ok(screens::editor(&EditorForm {
         meta: EditorMeta {
             post: Some(post.id.clone()),
-            published: matches!(post.state, PostState::Published | PostState::Scheduled),
+            stage: match post.state {
+                PostState::Published => Stage::Published,
+                PostState::Scheduled => Stage::Scheduled,
+                PostState::Draft | PostState::Deleted => Stage::Draft,
+            },
             seen: Some(post.digest),
             ..meta(at, Some(card))
         },
@@ -110,11 +114,12 @@ fn choices(at: &Desk<'_>) -> Vec<(SiteName, String)> {
         .collect()
 }
 
-/// The editor again, over what was just saved: with the same fields, so that what is typed
-/// meanwhile stays in its place.
-pub(super) fn again(meta: &EditorMeta, typed: Typed, post: &Post, notice: &str) -> View {
+/// The editor again, over what was just saved as a draft: with the same fields, so that what is
+/// typed meanwhile stays in its place.
+pub(super) fn again(meta: &EditorMeta, typed: Typed, post: &Post) -> View {
     screens::editor(&EditorForm {
         meta: EditorMeta {
+            stage: Stage::Draft,
             post: Some(post.id.clone()),
             site: Some(post.site.clone()),
             seen: Some(post.digest),
@@ -126,6 +131,6 @@ pub(super) fn again(meta: &EditorMeta, typed: Typed, post: &Post, notice: &str) 
         text: typed.text,
         category: typed.category,
         at: typed.at,
-        notice: Some(notice.to_owned()),
+        notice: Some("The draft is saved.".to_owned()),
     })
 }

@@ -12,8 +12,8 @@ use super::caller::Caller;
 use super::payload::{
     Actions, Interaction, MessageShortcut, Sender, Submission, ViewState, ViewValue,
 };
-use super::screens::{self, Action, Callback, EditorMeta, Typed};
-use super::show::{self, Place};
+use super::screens::{self, Action, Callback, EditorMeta, Stage, Typed};
+use super::show::{self, Kept, Place};
 use super::signature::{Form, Signed};
 use super::write::{self, Wish};
 use super::{editor, follow, look, mirror};
@@ -88,9 +88,13 @@ async fn pressed(app: &App, actions: &Actions) {
     let place = place(&action, actions);
     if let (Action::SaveDraft | Action::SaveAndPreview, Some(view)) = (&action, &actions.view) {
         let preview = action == Action::SaveAndPreview;
-        let mut below = None;
-        let kept = within(keep(app, &caller, view, preview, &id, &mut below)).await;
-        show::show_over(app, &caller, place, below, kept);
+        let kept =
+            match tokio::time::timeout(PATIENCE, keep(app, &caller, view, preview, &id)).await {
+                Ok(Ok(kept)) => kept,
+                Ok(Err(trouble)) => Kept::over(excuse(&trouble)),
+                Err(_elapsed) => Kept::over(screens::trouble(BUSY)),
+            };
+        show::show_editor(app, &caller, view.id.clone(), kept);
         return;
     }
     if action == Action::Dismiss {
@@ -121,11 +125,7 @@ fn place(action: &Action, actions: &Actions) -> Place {
             view: view.id.clone(),
             on_top: matches!(
                 action,
-                Action::New(_)
-                    | Action::Edit(_)
-                    | Action::Preview(_)
-                    | Action::SaveAndPreview
-                    | Action::AskDelete(_)
+                Action::New(_) | Action::Edit(_) | Action::Preview(_) | Action::AskDelete(_)
             ),
         },
         None => Place::Message {
@@ -198,7 +198,7 @@ async fn carry_out_here(
         Action::Sites(page) => look::sites(&at, *page).into(),
         Action::Preview(post) => {
             let (post, _card) = write::own(&at, post).await?;
-            let (link, until) = write::preview(&at, &post).await?;
+            let (link, until) = write::preview(&at, &post.id, post.revision.clone()).await?;
             match in_modal {
                 true => screens::preview_view(&post.revision.title, &link, until).into(),
                 false => screens::preview(&post.revision.title, &link, until).into(),
@@ -229,38 +229,51 @@ async fn carry_out_here(
     })
 }
 
-/// Keeps what is in the editor, and answers with the editor over it; or with a link to look at it,
-/// and the editor `below`.
+/// Keeps what is in the editor, if nobody else sees it; with a link to look at it, if that was
+/// asked for.
 async fn keep(
     app: &App,
     caller: &Caller,
     view: &ViewState,
     preview: bool,
     id: &str,
-    below: &mut Option<View>,
-) -> Result<Answer, Trouble> {
+) -> Result<Kept, Trouble> {
     let snapshot = seen(app, caller).await?;
     let at = Desk::open(app, caller, &snapshot, id)?;
     let (meta, typed) = typed(view)?;
-    let post = match write::save(&at, &meta, &typed, Wish::Keep).await? {
-        Ok(post) => post,
+    let (editor, link) = match (&meta.post, meta.stage) {
+        (Some(post), Stage::Scheduled | Stage::Published) if preview => {
+            let link = write::preview_typed(&at, post, &typed).await?;
+            (None, link.map(Some))
+        }
+        _ => match write::save(&at, &meta, &typed, Wish::Keep).await? {
+            Ok(post) => {
+                let editor = editor::again(&meta, typed.clone(), &post);
+                let link = match preview {
+                    true => Some(write::preview(&at, &post.id, post.revision).await?),
+                    false => None,
+                };
+                (Some(editor), Ok(link))
+            }
+            Err(reply) => (None, Err(reply)),
+        },
+    };
+    Ok(match link {
+        Ok(link) => Kept {
+            editor,
+            over: link.map(|(link, until)| screens::preview(&typed.title, &link, until)),
+        },
         // Only a submission can show errors at fields: here the first one is told on top.
         Err(ViewReply::Errors { errors }) => {
             let first = errors.into_values().next().unwrap_or_default();
-            return Ok(editor::editor_with(&at, &meta, typed, &first).into());
+            let editor = editor::editor_with(&at, &meta, typed, &first);
+            Kept {
+                editor: Some(editor),
+                over: None,
+            }
         }
         Err(_) => return Err(Trouble::Refused("It could not be saved.".to_owned())),
-    };
-    let notice = match meta.published {
-        true => "Saved.",
-        false => "The draft is saved.",
-    };
-    if !preview {
-        return Ok(editor::again(&meta, typed, &post, notice).into());
-    }
-    let (link, until) = write::preview(&at, &post).await?;
-    *below = Some(editor::again(&meta, typed, &post, notice));
-    Ok(screens::preview_view(&post.revision.title, &link, until).into())
+    })
 }
 
 /// What the editor was opened for, and what was typed into its fields.

@@ -63,27 +63,57 @@ fn unless_shown<T>(shown: Result<T, ApiError>) -> Result<(), ApiError> {
     }
 }
 
-/// Shows an answer where the button was.
-pub(super) fn show(app: &App, caller: &Caller, place: Place, answer: Answer) {
-    show_over(app, caller, place, None, answer);
+/// What came of a button in the editor. Nothing takes the place of the editor but itself: what is
+/// typed there may be nowhere else.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// The editor as it is now; `None`: as it was.
+    pub(super) editor: Option<View>,
+    /// What is shown over it.
+    pub(super) over: Option<Message>,
 }
 
-/// The same, after the modal with the button became another: it has to know what was done with it
-/// before something lies on top of it.
-pub(super) fn show_over(
-    app: &App,
-    caller: &Caller,
-    place: Place,
-    below: Option<View>,
-    answer: Answer,
-) {
+impl Kept {
+    /// The editor as it was, and a text over it.
+    pub(super) fn over(message: Message) -> Self {
+        Self {
+            editor: None,
+            over: Some(message),
+        }
+    }
+}
+
+/// Shows what came of a button in the editor, in the modal `view`.
+pub(super) fn show_editor(app: &App, caller: &Caller, view: String, kept: Kept) {
     let (app, caller) = (app.clone(), caller.clone());
     tokio::spawn(async move {
-        if let (Some(below), Place::Modal { view, .. }) = (&below, &place)
-            && let Err(error) = in_modal(&app, &caller, view, false, below).await
+        // First: it has to know what was done with it before something lies on top of it.
+        if let Some(editor) = &kept.editor
+            && let Err(error) = in_modal(&app, &caller, &view, false, editor).await
         {
-            tracing::warn!(%error, "a modal could not be updated in Slack");
+            tracing::warn!(%error, "the editor could not be updated in Slack");
         }
+        if let Some(message) = kept.over
+            && let Err(error) = pushed(&app, &caller, message.clone()).await
+        {
+            tracing::debug!(%error, "nothing could be shown over the editor");
+            if let Err(error) = respond(&app, &caller, &message).await {
+                tracing::warn!(%error, "what came of a button could not be told in Slack");
+            }
+        }
+    });
+}
+
+async fn pushed(app: &App, caller: &Caller, message: Message) -> Result<(), ApiError> {
+    let token = app.token(&caller.team).await?;
+    let trigger = caller.trigger.as_ref().ok_or(ApiError::Gone)?;
+    unless_shown(app.api.push_view(&token, trigger, &modal(message)).await)
+}
+
+/// Shows an answer where the button was.
+pub(super) fn show(app: &App, caller: &Caller, place: Place, answer: Answer) {
+    let (app, caller) = (app.clone(), caller.clone());
+    tokio::spawn(async move {
         if let Err(error) = shown(&app, &caller, &place, answer).await {
             tracing::warn!(%error, "an answer could not be shown in Slack");
         }

@@ -8,14 +8,15 @@ use super::screens::{self, EditorMeta, Saved, Typed};
 use crate::chat::policy;
 use crate::engine::snapshot::Card;
 use crate::model::{
-    Actor, Millis, Post, PostChange, PostDraft, PostId, PostState, Publish, new_token, token_of,
+    Actor, Millis, Post, PostChange, PostDraft, PostId, PostState, Publish, Revision, new_token,
+    token_of,
 };
 use crate::store::{Listed, StoreError};
 
 /// What is to be done with a text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wish {
-    /// Keep it; readers see it if they did before.
+    /// Keep it as a draft.
     Keep,
     /// Show it to readers, now or at its time.
     Publish,
@@ -49,7 +50,7 @@ pub(super) async fn save(
     typed: &Typed,
     wish: Wish,
 ) -> Result<Result<Post, ViewReply>, Trouble> {
-    let problems = typed.problems(wish == Wish::Keep && !meta.published);
+    let problems = typed.problems(wish == Wish::Keep);
     if !problems.is_empty() {
         return Ok(Err(ViewReply::Errors { errors: problems }));
     }
@@ -99,7 +100,7 @@ pub(super) async fn save(
                 return Err(Trouble::Refused("This was saved before.".to_owned()));
             };
             let (post, _card) = own(at, &id).await?;
-            if is_as_typed(&post, typed, wish, now) {
+            if is_as_typed(&post, typed, wish) {
                 return Ok(Ok(post));
             }
             change(
@@ -128,11 +129,10 @@ async fn change(
     now: Millis,
 ) -> Result<Result<Post, ViewReply>, Trouble> {
     let (post, card) = own(at, id).await?;
-    let changed = PostChange {
-        title: Some(typed.title.clone()),
-        body: Some(typed.body()),
-        category: Some(typed.category.clone()),
-        publish: publication(&post, typed.at, wish, now),
+    let refused = |field: &str, text: &str| {
+        Ok(Err(ViewReply::Errors {
+            errors: [(field.to_owned(), text.to_owned())].into(),
+        }))
     };
     let by = actor(at, meta, at.id.to_owned()).await?;
     if meta.seen.is_some_and(|seen| seen != post.digest) {
@@ -140,12 +140,41 @@ async fn change(
         if at.app.store.done(at.id).await?.is_some() {
             return Ok(Ok(post));
         }
-        let text = "Somebody changed this post while you were writing. Copy your text, close this, \
-                    and open it again.";
-        return Ok(Err(ViewReply::Errors {
-            errors: [(screens::TITLE.to_owned(), text.to_owned())].into(),
-        }));
+        // What whoever writes saved a moment ago, where Slack did not show that it was saved.
+        if at.app.store.last_changed_by(id).await?.as_ref() != Some(&by.name) {
+            return refused(
+                screens::TITLE,
+                "Somebody changed this post while you were writing. Copy your text, close this, \
+                 and open it again.",
+            );
+        }
     }
+    let publish = match (post.state, wish) {
+        (PostState::Published, Wish::Keep) => {
+            return refused(
+                screens::TITLE,
+                "This post was published meanwhile: its readers see every change that is saved. \
+                 Copy your text, close this, and open it again.",
+            );
+        }
+        (PostState::Published, Wish::Publish)
+            if typed.at.is_some_and(|at| at > now) && !same_minute(typed.at, post.publish_at) =>
+        {
+            return refused(
+                screens::WHEN,
+                "Readers see this post already: its time cannot be in the future. To take it off \
+                 the site, delete it.",
+            );
+        }
+        (_, Wish::Keep) => (post.state == PostState::Scheduled).then_some(Publish::Draft),
+        (_, Wish::Publish) => publication(&post, typed.at),
+    };
+    let changed = PostChange {
+        title: Some(typed.title.clone()),
+        body: Some(typed.body()),
+        category: Some(typed.category.clone()),
+        publish,
+    };
     let saved = once(at.app.store.edit_post(&post.id, &changed, &by).await)?;
     at.app.wake.notify_one();
     match saved {
@@ -161,26 +190,32 @@ async fn change(
 }
 
 /// Whether nothing is left to be done.
-fn is_as_typed(post: &Post, typed: &Typed, wish: Wish, now: Millis) -> bool {
+fn is_as_typed(post: &Post, typed: &Typed, wish: Wish) -> bool {
     let stored = &post.revision;
-    stored.title == typed.title
+    let published = match wish {
+        Wish::Keep => post.state == PostState::Draft,
+        Wish::Publish => publication(post, typed.at).is_none(),
+    };
+    published
+        && stored.title == typed.title
         && stored.body == typed.body()
         && stored.category == typed.category
-        && publication(post, typed.at, wish, now).is_none()
 }
 
-/// What becomes of a post's place in its life.
-fn publication(post: &Post, at: Option<Millis>, wish: Wish, now: Millis) -> Option<Publish> {
-    // Slack's picker knows no seconds.
-    let minute = |at: Millis| at.0.div_euclid(60_000);
-    let same = at.map(minute) == post.publish_at.map(minute);
-    match (post.state, wish) {
-        (PostState::Draft, Wish::Keep) => None,
-        (PostState::Draft, Wish::Publish) => Some(at.map_or(Publish::Now, Publish::At)),
-        _ if same => None,
-        (PostState::Scheduled, _) => Some(at.map_or(Publish::Now, Publish::At)),
-        _ => at.map(|at| Publish::At(at.min(now))),
+/// What becomes of the place in its life of a post that is to be read.
+fn publication(post: &Post, at: Option<Millis>) -> Option<Publish> {
+    match post.state {
+        PostState::Draft => Some(at.map_or(Publish::Now, Publish::At)),
+        _ if same_minute(at, post.publish_at) => None,
+        PostState::Scheduled => Some(at.map_or(Publish::Now, Publish::At)),
+        PostState::Published | PostState::Deleted => at.map(Publish::At),
     }
+}
+
+/// Slack's picker knows no seconds.
+fn same_minute(one: Option<Millis>, other: Option<Millis>) -> bool {
+    let minute = |at: Millis| at.0.div_euclid(60_000);
+    one.map(minute) == other.map(minute)
 }
 
 /// Whoever writes, told where the editor was asked for.
@@ -208,11 +243,36 @@ pub(super) fn saved(at: &Desk<'_>, post: &Post) -> View {
     screens::saved(&post.id, &post.revision.title, &post.site, title, &what)
 }
 
-/// A private link to a post as it stands. The same press again gives the same link.
-pub(super) async fn preview(at: &Desk<'_>, post: &Post) -> Result<(String, Millis), Trouble> {
+/// A private link to a post with what was typed, which is not saved: readers would see it.
+pub(super) async fn preview_typed(
+    at: &Desk<'_>,
+    id: &PostId,
+    typed: &Typed,
+) -> Result<Result<(String, Millis), ViewReply>, Trouble> {
+    let problems = typed.problems(false);
+    if !problems.is_empty() {
+        return Ok(Err(ViewReply::Errors { errors: problems }));
+    }
+    let (post, _card) = own(at, id).await?;
+    let version = Revision {
+        title: typed.title.clone(),
+        body: typed.body(),
+        category: typed.category.clone(),
+        published_at: typed.at.or(post.publish_at),
+        ..post.revision
+    };
+    Ok(Ok(preview(at, id, version).await?))
+}
+
+/// A private link to a version of a post. The same press again gives the same link.
+pub(super) async fn preview(
+    at: &Desk<'_>,
+    post: &PostId,
+    version: Revision,
+) -> Result<(String, Millis), Trouble> {
     let secret = &at.app.gate.secret;
     let (token, hash) = match &at.caller.trigger {
-        Some(_) => token_of(&secret.derive(&format!("microblot preview 1 {} {}", at.id, post.id))),
+        Some(_) => token_of(&secret.derive(&format!("microblot preview 1 {} {post}", at.id))),
         // Nothing tells this press from others.
         None => new_token(),
     };
@@ -220,7 +280,7 @@ pub(super) async fn preview(at: &Desk<'_>, post: &Post) -> Result<(String, Milli
     let until = now.plus(at.snapshot.settings.slack.preview);
     at.app
         .store
-        .new_preview(&post.id, &post.digest, &hash, until)
+        .new_preview(post, version, &hash, until)
         .await?;
     Ok((format!("{}/preview/{token}", at.app.address), until))
 }

@@ -46,6 +46,18 @@ impl Reader {
             .bind(id.as_str()).fetch_optional(pool).await?);
         raw.map(post).transpose()
     }
+
+    /// Who wrote the newest revision of a post.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn last_changed_by(&self, id: &PostId) -> Result<Option<String>, StoreError> {
+        Ok(pool!(&self.pool, pool => sqlx::query_scalar(
+                "SELECT changed_by FROM post_revision WHERE post = $1 \
+                 ORDER BY number DESC LIMIT 1")
+            .bind(id.as_str()).fetch_optional(pool).await?))
+    }
 }
 
 impl Store {

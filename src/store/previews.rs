@@ -3,8 +3,9 @@
 use super::db::{pool, tx};
 use super::error::StoreError;
 use super::estate::parsed;
+use super::posts::{keep_revision, storable};
 use super::{Reader, Store};
-use crate::model::{Digest, Millis, PostId, Revision, SiteName, Slug};
+use crate::model::{Millis, PostId, Revision, SiteName, Slug};
 
 /// What a link shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,24 +33,25 @@ struct Raw {
 }
 
 impl Store {
-    /// Makes a link to a version of a post, by the hash of its secret. A link that is there already
-    /// stays what it is.
+    /// Makes a link to a version of a post, saved or not, by the hash of its secret. A link that is
+    /// there already stays what it is.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the database cannot be written, or has no such post or version.
+    /// [`StoreError`] when the database cannot be written, or has no such post.
     pub async fn new_preview(
         &self,
         post: &PostId,
-        digest: &Digest,
+        version: Revision,
         token_hash: &str,
         until: Millis,
     ) -> Result<(), StoreError> {
         let mut tx = self.write.begin().await?;
+        let digest = keep_revision(&mut tx, &storable(version)).await?;
         tx!(&mut tx, conn => sqlx::query(
                 "INSERT INTO preview (token_hash, post, digest, until) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT (token_hash) DO NOTHING")
-            .bind(token_hash).bind(post.as_str()).bind(digest.to_string()).bind(until.0)
+            .bind(token_hash).bind(post.as_str()).bind(digest).bind(until.0)
             .execute(conn).await.map(|_| ())?);
         tx.commit_silently().await
     }

@@ -96,6 +96,14 @@ fn while_somebody_else_writes_people_are_asked_to_try_again(world: World) {
     let error = submitted.errors()["title"].to_string();
     assert!(error.contains("Your text is still here"), "{error}");
     let begun = Instant::now();
+    slack.press_with(&url, ADA, &editor, "editor.draft", None, &typed);
+    in_time("a button in the editor", begun);
+    let over = slack.wait_for_modal(ADA, "Your text is still here");
+    slack.close(&url, ADA, &over);
+    let below = slack.modal(ADA).unwrap();
+    assert_eq!(below.view_id(), editor.view_id());
+    assert!(!below.elements("body.0").is_empty(), "{:#}", below.json);
+    let begun = Instant::now();
     let id = crate::club::id_in(&drafts.words());
     let publish = format!("post.publish {id}");
     let pressed = slack.press(&url, ADA, &drafts.shown(), "more", Some(&publish));

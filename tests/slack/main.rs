@@ -15,6 +15,7 @@ mod busy;
 mod club;
 mod commands;
 mod days;
+mod editor;
 mod events;
 mod install;
 mod kills;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use microblot::model::{Millis, PostChange, Publish};
+use microblot::model::{Millis, PostChange, PostId, Publish, Revision};
 use microblot::store::{PersonRow, PostFilter, StoreError};
 
 use crate::fixture::{Db, ann, declare, draft, everything, row, with_foo};
@@ -140,7 +140,7 @@ async fn a_link_shows_the_version_that_it_was_made_for(db: Db) {
     let now = everything(&store).await.now;
     let until = now.plus(Duration::from_secs(60));
     store
-        .new_preview(&post.id, &post.digest, "hash", until)
+        .new_preview(&post.id, post.revision.clone(), "hash", until)
         .await
         .unwrap();
     let change = PostChange {
@@ -159,13 +159,26 @@ async fn a_link_shows_the_version_that_it_was_made_for(db: Db) {
     // The same secret again, which is that of the same press, changes nothing.
     let later = until.plus(Duration::from_secs(60));
     store
-        .new_preview(&post.id, &post.digest, "hash", later)
+        .new_preview(&post.id, post.revision.clone(), "hash", later)
         .await
         .unwrap();
     assert_eq!(store.preview("hash", now).await.unwrap(), Some(shown));
-    // A version that is none is a mistake.
-    let unknown = microblot::model::Digest::of_bytes(b"unknown");
-    let none = store.new_preview(&post.id, &unknown, "hash 2", until).await;
+    // A version that was never saved is no version of the post.
+    let unsaved = Revision {
+        body: "Not yet.".to_owned(),
+        ..post.revision.clone()
+    };
+    store
+        .new_preview(&post.id, unsaved.clone(), "hash 2", until)
+        .await
+        .unwrap();
+    let shown = store.preview("hash 2", now).await.unwrap().unwrap();
+    assert_eq!(shown.revision, unsaved);
+    let stored = store.post(&post.id).await.unwrap().unwrap();
+    assert_eq!(stored.revision.title, "Hallo");
+    assert_eq!(stored.revision.body, post.revision.body);
+    let none: PostId = "zzzzzzzzzz".parse().unwrap();
+    let none = store.new_preview(&none, unsaved, "hash 3", until).await;
     assert!(matches!(none, Err(StoreError::Database(_))));
     store.delete_post(&post.id, &ann()).await.unwrap();
     assert_eq!(store.preview("hash", now).await.unwrap(), None);
@@ -292,7 +305,7 @@ async fn what_is_over_is_cleaned_up(db: Db) {
     let hour = Duration::from_secs(3_600);
     for (hash, until) in [("over", now.minus(hour)), ("works", now.plus(hour))] {
         store
-            .new_preview(&post.id, &post.digest, hash, until)
+            .new_preview(&post.id, post.revision.clone(), hash, until)
             .await
             .unwrap();
     }

@@ -213,6 +213,19 @@ impl Callback {
     }
 }
 
+/// How far a post has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nobody sees it: what is typed can be saved at any time.
+    #[default]
+    Draft,
+    /// Readers will see it at its time.
+    Scheduled,
+    /// Readers see it, and every change that is saved.
+    Published,
+}
+
 /// What the editor has to know when it comes back (`private_metadata`, as JSON).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct EditorMeta {
@@ -222,9 +235,9 @@ pub struct EditorMeta {
     /// The only site that it can be for; `None`: chosen in the editor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteName>,
-    /// Whether readers see it already (or will, at its time): there is no draft to go back to.
+    /// How far it had come when it was opened.
     #[serde(default)]
-    pub published: bool,
+    pub stage: Stage,
     /// How the fields of the text belong together, as `split` says.
     #[serde(default)]
     pub joins: String,

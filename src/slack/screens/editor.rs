@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::actions::{Action, Callback, EditorMeta, ListOf};
+use super::actions::{Action, Callback, EditorMeta, ListOf, Stage};
 use super::messages::{page, prose};
 use super::split::{LONGEST, Parts, join_body};
 use crate::chat::grammar::Which;
@@ -92,32 +92,32 @@ pub fn editor(form: &EditorForm) -> View {
             "Publish at",
             DateTime::new(at.map(|at| at.0.div_euclid(1000))),
         )
-        .with_hint("Empty: as soon as you publish it.")
+        .with_hint(match meta.stage {
+            Stage::Draft => "Empty: as soon as you publish it.",
+            Stage::Scheduled => "Empty: as soon as you save it.",
+            Stage::Published => "The date that readers see.",
+        })
         .optional(),
     );
-    let draft = (!meta.published).then(|| Action::SaveDraft.button("Save draft").into());
-    let preview = Action::SaveAndPreview.button(if meta.published {
-        "Preview"
-    } else {
-        "Save draft and preview"
-    });
-    blocks.extend(Block::actions(draft.into_iter().chain([preview.into()])));
-    let heading = match (&meta.post, meta.published) {
+    let (draft, preview, submit) = match meta.stage {
+        Stage::Draft => (Some("Save draft"), "Save draft and preview", "Publish"),
+        Stage::Scheduled => (Some("Back to draft"), "Preview", "Save"),
+        // What is saved is seen by readers: a look at it saves nothing.
+        Stage::Published => (None, "Preview", "Save"),
+    };
+    let draft = draft.map(|label| Action::SaveDraft.button(label).into());
+    let preview = Action::SaveAndPreview.button(preview).into();
+    blocks.extend(Block::actions(draft.into_iter().chain([preview])));
+    let heading = match (&meta.post, meta.stage) {
         (None, _) => "New post",
-        (Some(_), false) => "Edit draft",
-        (Some(_), true) => "Edit post",
+        (Some(_), Stage::Draft) => "Edit draft",
+        (Some(_), Stage::Scheduled | Stage::Published) => "Edit post",
     };
     let meta = EditorMeta {
         joins: text.joins.clone(),
         ..meta.clone()
     };
-    meta.on(
-        View::modal(Callback::Editor.id(), heading, "Cancel", blocks).submit(if meta.published {
-            "Save"
-        } else {
-            "Publish"
-        }),
-    )
+    meta.on(View::modal(Callback::Editor.id(), heading, "Cancel", blocks).submit(submit))
 }
 
 fn site_menu(sites: &[(SiteName, String)], chosen: Option<&SiteName>) -> Option<Block> {

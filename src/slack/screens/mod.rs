@@ -12,8 +12,10 @@ mod telling;
 #[cfg(test)]
 mod tests;
 
-pub use actions::{Action, Callback, EditorMeta, ListOf};
-pub use editor::{EditorForm, Saved, TITLE, Typed, editor, preview, preview_view, saved, too_long};
+pub use actions::{Action, Callback, EditorMeta, ListOf, Stage};
+pub use editor::{
+    EditorForm, Saved, TITLE, Typed, WHEN, editor, preview, preview_view, saved, too_long,
+};
 pub use home::{BLOGS, Blog, Home, home_tab, main_modal};
 pub use messages::{
     HelpLine, done, elsewhere, export, help, misread, note, refusal, trouble, unfollow_question,

@@ -399,7 +399,7 @@ Publish at: {1763700000}
 [Save draft] [Save draft and preview]
 "###);
     let mut old = form("Hello", split_body(&"word ".repeat(700)).unwrap());
-    old.meta.published = true;
+    old.meta.stage = Stage::Published;
     old.meta.site = Some(site(1));
     old.notice = Some("Saved.".to_owned());
     insta::assert_snapshot!(seen(&editor::editor(&old)).replace("word ", ""), @r###"

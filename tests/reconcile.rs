@@ -37,6 +37,7 @@ on_both![
     a_missing_variable_is_named,
     the_code_revision_is_an_input,
     aggregates_follow_their_members,
+    a_rendered_aggregate_lists_members_without_posts,
     drafts_are_no_input,
     a_scheduled_post_is_planned_when_its_time_has_come,
     what_is_changed_back_is_not_built,
@@ -819,6 +820,35 @@ fn aggregates_follow_their_members(mut world: World) {
     assert_eq!(world.reconcile(), ["all", "foo", "pair"]);
     world.undeclare("bar");
     assert_eq!(world.reconcile(), ["all"]);
+    assert_eq!(world.planned(), [""; 0]);
+}
+
+fn a_rendered_aggregate_lists_members_without_posts(mut world: World) {
+    two(&mut world);
+    world.rendered("all", "posts = \"all\"");
+    world.reconcile();
+    let lists = |world: &World, title: &str| {
+        let index = world.estate.path().join("public/all/index.html");
+        std::fs::read_to_string(index).unwrap().contains(title)
+    };
+    assert!(lists(&world, "The foo site"));
+    world.hosted("foo", "title = \"Renamed\"");
+    assert_eq!(
+        world.planned(),
+        ["all: build, posts changed", "foo: build, spec changed"]
+    );
+    world.reconcile();
+    assert!(lists(&world, "Renamed") && !lists(&world, "The foo site"));
+    world.hosted("baz", "");
+    assert_eq!(
+        world.planned(),
+        ["all: build, posts changed", "baz: build, first build"]
+    );
+    world.reconcile();
+    assert!(lists(&world, "The baz site"));
+    world.undeclare("foo");
+    world.reconcile();
+    assert!(!lists(&world, "Renamed"));
     assert_eq!(world.planned(), [""; 0]);
 }
 

@@ -400,17 +400,16 @@ impl Estate {
     /// The posts part of an aggregate: a line per member, by its address.
     ///
     /// A member's title and address are in it, since they are shown beside its posts, and its
-    /// name is not, so that a rename rebuilds nothing. A member without anything to show is left
-    /// out. The built-in renderer also shows what a member keeps in files, found by its globs.
+    /// name is not, so that a rename rebuilds nothing. A hosted aggregate gets posts and no more: a
+    /// member without posts is left out. The built-in renderer lists every member, and shows what
+    /// each keeps in files, found by its globs.
     pub fn members_part(&self, spec: &Spec) -> Part {
         let rendered = matches!(spec.build, crate::model::BuilderSpec::Render { .. });
         let empty = empty_posts();
         Part::from_items(
             self.members(spec)
                 .into_iter()
-                .filter(|(_, member)| {
-                    member.posts != empty || (rendered && !member.spec.files.is_empty())
-                })
+                .filter(|(_, member)| rendered || member.posts != empty)
                 .map(|(_, member)| {
                     let title = serde_json::Value::from(member.spec.title.as_str());
                     let mut value = format!("{title} {}", member.posts);

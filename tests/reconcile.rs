@@ -37,6 +37,7 @@ on_both![
     a_missing_variable_is_named,
     the_code_revision_is_an_input,
     aggregates_follow_their_members,
+    a_glob_that_moves_rendered_pages_is_a_change,
     a_rendered_aggregate_lists_members_without_posts,
     drafts_are_no_input,
     a_scheduled_post_is_planned_when_its_time_has_come,
@@ -849,6 +850,21 @@ fn a_rendered_aggregate_lists_members_without_posts(mut world: World) {
     world.undeclare("foo");
     world.reconcile();
     assert!(!lists(&world, "Renamed"));
+    assert_eq!(world.planned(), [""; 0]);
+}
+
+fn a_glob_that_moves_rendered_pages_is_a_change(mut world: World) {
+    world.estate.write("text/en/about.md", "# About");
+    world.rendered("foo", "files = [\"text/en/**\"]");
+    world.reconcile();
+    let page =
+        |world: &World, page: &str| world.estate.path().join("public/foo").join(page).exists();
+    assert!(page(&world, "about.html"));
+    // The same files, at other addresses.
+    world.rendered("foo", "files = [\"text/{de,en}/**\"]");
+    assert_eq!(world.planned(), ["foo: build, spec changed"]);
+    world.reconcile();
+    assert!(page(&world, "en/about.html") && !page(&world, "about.html"));
     assert_eq!(world.planned(), [""; 0]);
 }
 

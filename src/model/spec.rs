@@ -170,6 +170,7 @@ impl Spec {
             title,
             url,
             posts: _,
+            // What they match is the files part; the folders below are all they are besides.
             files: _,
             revision: _,
             timing: _,
@@ -196,9 +197,21 @@ impl Spec {
             BuilderSpec::Render { out } => {
                 items.push(("build.render.out", quoted(out)));
                 items.push(("build.render.output", RENDER_OUTPUT.to_owned()));
+                let folders = self.folders().filter(|folder| !folder.is_empty());
+                items.extend(folders.map(|folder| ("build.render.folder", quoted(folder))));
             }
         }
         Part::from_items(items)
+    }
+
+    /// The folders of the site's files: what stands before the first wildcard of each glob, up to
+    /// its last `/`. Addresses of rendered pages are relative to them.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|glob| {
+            let fixed = glob.find(['*', '?', '[', '{']).unwrap_or(glob.len());
+            let folder = glob[..fixed].rfind('/').map_or(0, |slash| slash + 1);
+            &glob[..folder]
+        })
     }
 }
 

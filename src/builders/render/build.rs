@@ -62,7 +62,7 @@ async fn render(job: &Job<'_>, root: &Path, out: &str) -> Result<(), Failure> {
         posts,
         files: Vec::new(),
         members,
-        base: job.spec.files.iter().map(|glob| base(glob)).collect(),
+        base: job.spec.folders().map(str::to_owned).collect(),
     };
     let files = job.manifest.files.clone();
     let (root, out): (PathBuf, PathBuf) = (root.to_owned(), root.join(out));
@@ -160,13 +160,6 @@ fn read_files(
             })
         })
         .collect()
-}
-
-/// What stands before the first wildcard of a glob, up to its last `/`.
-fn base(glob: &str) -> String {
-    let fixed = glob.find(['*', '?', '[', '{']).unwrap_or(glob.len());
-    let folder = glob[..fixed].rfind('/').map_or(0, |slash| slash + 1);
-    glob[..folder].to_owned()
 }
 
 /// Globs that were accepted as part of a spec; one that is none matches nothing.

@@ -11,6 +11,8 @@ use support::world::{World, parsed};
 
 on_both![
     posts_are_written_listed_changed_and_deleted,
+    what_is_written_is_promised_only_where_readers_will_see_it,
+    a_pause_is_told_wherever_somebody_looks,
     status_and_history_tell_what_was_built,
 ];
 
@@ -310,6 +312,63 @@ fn posts_are_written_listed_changed_and_deleted(mut world: World) {
             .contains("nothing to change")
     );
     assert_eq!(world.json(&["list", "--json"]).as_array().unwrap().len(), 1);
+}
+
+fn what_is_written_is_promised_only_where_readers_will_see_it(mut world: World) {
+    world.hosted("own", "");
+    world.hosted("silent", "posts = \"none\"");
+    world.hosted("picky", "posts = [\"own\"]");
+    world.hosted("gone", "");
+    world.ok(&["adopt"]);
+    let wrote = |site: &str| {
+        let output = world.ok(&["new", site, "--title", "Hello", "--file", "-"]);
+        output.stdout.split_once(": ").unwrap().1.trim().to_owned()
+    };
+    assert_eq!(wrote("own"), "on the site with its next build");
+    for site in ["silent", "picky"] {
+        let promised = format!(
+            "on the sites that show the posts of {site} with their next builds, and {site} itself does not"
+        );
+        assert_eq!(wrote(site), promised);
+    }
+    let post = world.post("gone", "Old");
+    world.undeclare("gone");
+    world.reconcile();
+    let output = world.ok(&["edit", &post, "--title", "Older"]);
+    assert!(
+        output
+            .stdout
+            .contains("on no site: gone is not declared any more"),
+        "{output:?}"
+    );
+}
+
+fn a_pause_is_told_wherever_somebody_looks(mut world: World) {
+    world.hosted("foo", "");
+    world.estate.env("USER", "ada");
+    world.ok(&["adopt"]);
+    world.ok(&["pause", "foo", "--for", "2h", "--because", "launch freeze"]);
+    let paused = "paused by ada: launch freeze (resumes in ";
+    for arguments in [&["status"][..], &["status", "foo"]] {
+        let output = world.ok(arguments);
+        let told = format!("foo  unchanged  as it was built; {paused}");
+        assert!(output.stdout.contains(&told), "{output:?}");
+    }
+    let status = world.json(&["status", "--json"]);
+    assert_eq!(status["sites"][0]["decision"], "unchanged");
+    assert_eq!(status["sites"][0]["hold"]["because"], "launch freeze");
+    let output = world.ok(&["rebuild", "foo"]);
+    assert!(
+        output
+            .stdout
+            .starts_with("foo has to wait: asked for by ada; paused by ada"),
+        "{output:?}"
+    );
+    world.ok(&["resume", "foo"]);
+    let output = world.ok(&["rebuild", "foo"]);
+    assert!(output.stdout.contains("foo will be built by"), "{output:?}");
+    let status = world.json(&["status", "--json"]);
+    assert_eq!(status["sites"][0]["hold"], Value::Null);
 }
 
 fn status_and_history_tell_what_was_built(mut world: World) {

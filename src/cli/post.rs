@@ -1,7 +1,7 @@
 use super::args::{Edit, New};
 use super::{Context, Failure};
-use crate::model::{Post, PostChange, PostDraft, PostId, PostState, Publish, SiteName};
-use crate::store::PostFilter;
+use crate::model::{Post, PostChange, PostDraft, PostId, PostState, PostsFrom, Publish, SiteName};
+use crate::store::{PostFilter, Presence, Reader};
 
 pub(super) async fn new(context: &Context, options: New) -> Result<(), Failure> {
     let body = match &options.file {
@@ -23,8 +23,7 @@ pub(super) async fn new(context: &Context, options: New) -> Result<(), Failure> 
         },
     };
     let post = store.new_post(&site.id, &site.name, &draft, &by).await?;
-    tell(context, &post, options.json, "wrote");
-    Ok(())
+    tell(context, &store, &post, options.json, "wrote").await
 }
 
 pub(super) async fn edit(context: &Context, options: Edit) -> Result<(), Failure> {
@@ -56,8 +55,7 @@ pub(super) async fn edit(context: &Context, options: Edit) -> Result<(), Failure
         .edit_post(&options.id, &change, &context.actor())
         .await?
         .ok_or_else(|| missing(&options.id))?;
-    tell(context, &post, options.json, "changed");
-    Ok(())
+    tell(context, &store, &post, options.json, "changed").await
 }
 
 pub(super) async fn delete(context: &Context, id: &PostId, json: bool) -> Result<(), Failure> {
@@ -66,8 +64,7 @@ pub(super) async fn delete(context: &Context, id: &PostId, json: bool) -> Result
         .delete_post(id, &context.actor())
         .await?
         .ok_or_else(|| missing(id))?;
-    tell(context, &post, json, "deleted");
-    Ok(())
+    tell(context, &store, &post, json, "deleted").await
 }
 
 pub(super) async fn list(
@@ -115,21 +112,48 @@ pub(super) async fn list(
     Ok(())
 }
 
-fn tell(context: &Context, post: &Post, json: bool, verb: &str) {
+async fn tell(
+    context: &Context,
+    store: &Reader,
+    post: &Post,
+    json: bool,
+    verb: &str,
+) -> Result<(), Failure> {
     if json {
         context.out.json(post);
-        return;
+        return Ok(());
     }
     let when = match (post.state, post.publish_at) {
         (PostState::Draft, _) => "a draft, seen by nobody else".to_owned(),
         (PostState::Scheduled, Some(at)) => format!("to be published at {at}"),
-        (PostState::Deleted, _) => "gone from the site with its next build".to_owned(),
-        _ => "on the site with its next build".to_owned(),
+        (PostState::Deleted, _) => format!("gone from {}", readers(store, &post.site).await?),
+        _ => format!("on {}", readers(store, &post.site).await?),
     };
     context.out.data(&format!(
         "{} {verb} “{}”: {when}\n",
         post.id, post.revision.title
     ));
+    Ok(())
+}
+
+/// Where readers see the posts of a site, and when.
+async fn readers(store: &Reader, name: &SiteName) -> Result<String, Failure> {
+    let site = store.site(name).await?;
+    let site = site.filter(|site| site.presence == Presence::Declared);
+    let posts = match site {
+        Some(site) => Some(site.spec()?.posts),
+        None => None,
+    };
+    Ok(match posts {
+        None => format!("no site: {name} is not declared any more"),
+        Some(PostsFrom::Own | PostsFrom::All) => "the site with its next build".to_owned(),
+        Some(PostsFrom::Sites(names)) if names.contains(name) => {
+            "the site with its next build".to_owned()
+        }
+        Some(PostsFrom::None | PostsFrom::Sites(_)) => format!(
+            "the sites that show the posts of {name} with their next builds, and {name} itself does not"
+        ),
+    })
 }
 
 fn missing(id: &PostId) -> Failure {

@@ -4,7 +4,8 @@ use super::{Context, Failure};
 use crate::engine::estate::Estate;
 use crate::engine::tick::look;
 use crate::engine::{explain, publish};
-use crate::model::{Hold, Input, SiteName};
+use crate::model::{BuildState, Decision, Hold, Input, SiteName};
+use crate::plan::{plan, show};
 use crate::store::{PartRow, Resumed};
 
 pub(super) async fn pause(
@@ -53,9 +54,18 @@ pub(super) async fn rebuild(
     store
         .request_rebuild(&site.id, name, clear_cache, &context.actor())
         .await?;
-    context.out.data(&format!(
-        "{name} will be built by `microblot serve`, or by `microblot reconcile {name}`\n"
-    ));
+    let mut estate = super::estate(Some(&store)).await?;
+    estate.desired.asked_at = Some(estate.now);
+    let plan = plan(&estate.desired, &estate.observed, estate.now);
+    let decided = plan.sites.iter().find(|site| site.site == *name);
+    context.out.data(&match decided {
+        Some(decided) if !matches!(decided.decision, Decision::Build(_)) => {
+            format!("{name} has to wait: {}\n", show::reason(decided, plan.now))
+        }
+        _ => format!(
+            "{name} will be built by `microblot serve`, or by `microblot reconcile {name}`\n"
+        ),
+    });
     Ok(())
 }
 
@@ -98,6 +108,18 @@ pub(super) async fn adopt(
         adopted.push((site.id.clone(), manifest.fingerprint()));
     }
     store.adopt(&adopted, &parts, &by).await?;
+    for name in &wanted {
+        let seen = estate.observed.sites.get(name);
+        let flight = seen.and_then(|seen| seen.flight.as_ref());
+        // Of a dead holder, or of unknown outcome: settled with the adoption.
+        if flight.is_some_and(|flight| {
+            flight.state == BuildState::Claimed && estate.now < flight.lease_until
+        }) {
+            context.out.note(&format!(
+                "{name} is being built at this moment: what that build brings counts when it ends"
+            ));
+        }
+    }
     if json {
         context.out.json(&wanted);
     } else {

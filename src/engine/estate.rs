@@ -235,8 +235,7 @@ impl Estate {
         let (spec, spec_digest) = match known {
             Some(known) if known.spec_text == row.spec => (known.spec.clone(), known.spec_digest),
             _ => {
-                let spec: Spec = serde_json::from_str(&row.spec)
-                    .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+                let spec = row.spec()?;
                 let digest = spec.part().digest(Input::Spec);
                 (Arc::new(spec), digest)
             }

@@ -274,11 +274,12 @@ fn ready_at(
         timeout: _,
     } = site.timing;
     let plain = (since.plus(debounce)).min(drift_since.plus(max_wait));
-    // No quiet time at all: whoever says so wants every change built.
-    if !site.builder.is_hosted() || debounce.is_zero() {
+    if !site.builder.is_hosted() {
         return (plain, None);
     }
     let rested = built_at.map_or(Duration::MAX, |at| drift_since.since(at));
+    // No quiet time at all is none after a build either: whoever says so wants every change built,
+    // as long as the budget lasts.
     let restless = max_wait.min(debounce * RESTLESS).saturating_sub(rested / 2);
     let stretch = stretch.unwrap_or_default();
     let longest = drift_since.plus(max_wait.max(stretch));

@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::estate::{json, parsed};
 use crate::model::{
     Broken, Built, ContentHash, Digest, Fingerprint, Hold, Millis, Origin, Rebuild, SiteName,
-    Source, Trouble, Wanted,
+    Source, Spec, Trouble, Wanted,
 };
 
 /// One site as it is stored.
@@ -38,6 +38,17 @@ pub struct SiteRow {
     pub approved: Option<ContentHash>,
     /// What came of its builds.
     pub observed: ObservedRow,
+}
+
+impl SiteRow {
+    /// Its spec.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if it is none.
+    pub fn spec(&self) -> Result<Spec, StoreError> {
+        serde_json::from_str(&self.spec).map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
 }
 
 /// The half of a site's row that builds change.

@@ -264,6 +264,11 @@ fn a_budget_that_runs_low_stretches_debounce() {
             until: Some(ago(3_600).plus(stretch)),
         }
     );
+    desired.sites.get_mut("s00").unwrap().timing.debounce = Duration::ZERO;
+    assert!(
+        built_sites(&plan_at(&desired, &observed)).is_empty(),
+        "no quiet time of its own, and that of the budget all the same"
+    );
     desired.sites.get_mut("s00").unwrap().builder = BuilderKind::Render;
     desired.sites.get_mut("s01").unwrap().rebuild = Some(request());
     let second = plan_at(&desired, &observed);

@@ -188,6 +188,18 @@ pub struct TellTo {
     pub response_url: Option<String>,
 }
 
+impl TellTo {
+    /// Somebody by their account ([`Actor::account`]). `None`: it is of no chat.
+    pub fn of_account(account: &str) -> Option<Self> {
+        let (workspace, user) = account.strip_prefix("slack:")?.split_once(':')?;
+        Some(Self {
+            workspace: workspace.to_owned(),
+            conversation: user.to_owned(),
+            response_url: None,
+        })
+    }
+}
+
 /// Where a change came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

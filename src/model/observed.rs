@@ -78,6 +78,11 @@ pub struct Flight {
     pub request: Option<Rebuild>,
 }
 
+impl Trouble {
+    /// From this many failures in a row (about an hour) a person is asked to look.
+    pub const MANY: u32 = 12;
+}
+
 /// Triggers that failed in a row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trouble {

@@ -6,8 +6,6 @@ use crate::model::{Digest, Millis, SiteName, Trouble};
 const FIRST: Duration = Duration::from_secs(5);
 /// The longest wait between two tries.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
-/// From this many failures in a row (about an hour) a person is asked to look.
-const MANY: u32 = 12;
 /// A site that failed many times is still tried now and then: the builder may have recovered
 /// while nobody was awake, and one call an hour costs nothing while it fails.
 const RARELY: Duration = Duration::from_secs(60 * 60);
@@ -36,7 +34,7 @@ pub(super) fn retry(site: &SiteName, trouble: &Trouble) -> Retry {
     if *stalled {
         return Retry::Never;
     }
-    let many = *failures >= MANY;
+    let many = *failures >= Trouble::MANY;
     let base = if many {
         RARELY
     } else {

@@ -150,7 +150,10 @@ fn is_known_already(telling: &Telling) -> bool {
 
 /// After these nothing follows, unless somebody asks for it.
 fn is_end(state: &str) -> bool {
-    !matches!(state, "waiting" | "building" | "unknown")
+    !matches!(
+        state,
+        "waiting" | "retrying" | "stuck" | "building" | "unknown"
+    )
 }
 
 fn pause(error: &ApiError, failures: u32) -> Duration {

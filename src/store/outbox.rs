@@ -57,7 +57,7 @@ impl Row {
     fn is_for_the_channel(&self) -> bool {
         matches!(
             self.state.as_str(),
-            "live" | "accepted" | "failed" | "stalled"
+            "live" | "accepted" | "failed" | "stalled" | "stuck"
         )
     }
 }
@@ -257,7 +257,7 @@ async fn digest(
     }
     let (trouble, good): (Vec<&Row>, Vec<&Row>) = rows
         .iter()
-        .partition(|row| matches!(row.state.as_str(), "failed" | "stalled"));
+        .partition(|row| matches!(row.state.as_str(), "failed" | "stalled" | "stuck"));
     let mut named = BTreeSet::new();
     for row in trouble.into_iter().chain(good) {
         if flood.sites.len() == NAMES {

@@ -10,7 +10,9 @@ use super::error::StoreError;
 use super::estate::parsed;
 use super::promises::{Promise, promise};
 use super::{Reader, Store, without_nul};
-use crate::model::{Actor, Millis, Post, PostChange, PostId, PostState, Publish, Revision, Slug};
+use crate::model::{
+    Actor, Millis, Post, PostChange, PostId, PostState, Publish, Revision, Slug, TellTo,
+};
 
 #[derive(FromRow)]
 struct RawPost {
@@ -165,12 +167,12 @@ impl Store {
         let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
-        let published: Vec<(String, String)> = tx!(&mut tx, conn => sqlx::query_as(
+        let published: Vec<(String, String, Option<String>)> = tx!(&mut tx, conn => sqlx::query_as(
                 "UPDATE post SET state = 'published', updated_at = $1 \
-                 WHERE state = 'scheduled' AND publish_at <= $1 RETURNING id, site")
+                 WHERE state = 'scheduled' AND publish_at <= $1 RETURNING id, site, account")
             .bind(now.0).fetch_all(conn).await?);
         let mut by_site = BTreeMap::<&str, Vec<&str>>::new();
-        for (post, site) in &published {
+        for (post, site, _) in &published {
             by_site.entry(site).or_default().push(post);
         }
         // A commit would wake the other replicas, who ask the same.
@@ -180,7 +182,25 @@ impl Store {
         let counts = by_site
             .iter()
             .map(|(site, posts)| (*site, posts.len() as i64));
-        posts_changed(&mut tx, stamp, &counts.collect()).await?;
+        let versions = posts_changed(&mut tx, stamp, &counts.collect()).await?;
+        let writers: Vec<(TellTo, &str, &str)> = published
+            .iter()
+            .filter_map(|(post, site, account)| {
+                let to = TellTo::of_account(account.as_deref()?)?;
+                Some((to, post.as_str(), site.as_str()))
+            })
+            .collect();
+        let promises: Vec<Promise<'_>> = writers
+            .iter()
+            .map(|(to, post, site)| Promise {
+                to,
+                site,
+                action: "publish post",
+                subject: Some(post),
+                posts_version: versions.get(*site).copied(),
+            })
+            .collect();
+        promise(&mut tx, now, &promises).await?;
         for (site, posts) in by_site {
             let name: String = tx!(&mut tx, conn => sqlx::query_scalar(
                     "SELECT name FROM site WHERE id = $1")

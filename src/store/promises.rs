@@ -12,7 +12,7 @@ use sqlx::types::Json;
 use super::db::{Tx, each, keyed, pool, tx};
 use super::error::StoreError;
 use super::{Store, new_id};
-use crate::model::{Millis, TellTo};
+use crate::model::{Millis, TellTo, Trouble};
 
 /// How long an address for answers can be used: 30 minutes, and no last-second attempts.
 const URL_LASTS: Duration = Duration::from_secs(29 * 60);
@@ -29,6 +29,9 @@ pub struct Settled {
 
 /// A build that takes less is told when it is over, and not that it began.
 const BRIEF: Duration = Duration::from_secs(3);
+
+/// A build that could not be started, and is within this time, is told of when it is over.
+const HICCUP: Duration = Duration::from_secs(15);
 
 /// A promise to be stored with a change.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +113,8 @@ pub(super) async fn bind(tx: &mut Tx, now: Millis, builds: &[Bound<'_>]) -> Resu
         "UPDATE telling SET build = e.value->>'build', state = 'building', state_at = $2, \
          detail = NULL, next_at = CASE WHEN telling.failures = 0 THEN $3 ELSE telling.next_at END FROM ",
         "($1) AS e JOIN site s ON s.id = e.value->>'site' \
-         WHERE telling.site = s.id AND telling.closed_at IS NULL AND telling.state = 'waiting' \
+         WHERE telling.site = s.id AND telling.closed_at IS NULL \
+         AND telling.state IN ('waiting', 'retrying', 'stuck') \
          AND telling.build IS NULL AND CASE WHEN telling.posts_version IS NULL THEN s.rebuild IS NULL \
          ELSE s.posts_digest = e.value->>'posts' \
          AND telling.posts_version <= s.posts_digest_version END"
@@ -120,8 +124,32 @@ pub(super) async fn bind(tx: &mut Tx, now: Millis, builds: &[Bound<'_>]) -> Resu
     Ok(())
 }
 
-/// What waited for the end of these builds waits for another build: they were never started, or
-/// another takes their place.
+/// What waited for these builds, which could not be started, waits for the next try. People are
+/// told if that does not come to anything soon, and again when a person should look.
+pub(super) async fn not_started(
+    tx: &mut Tx,
+    now: Millis,
+    builds: &[&impl Serialize],
+) -> Result<(), StoreError> {
+    if builds.is_empty() {
+        return Ok(());
+    }
+    let sql = each!(
+        tx.dialect(),
+        "UPDATE telling SET build = NULL, state_at = $2, detail = e.value->>'detail', \
+         state = CASE WHEN o.failures < $4 THEN 'retrying' ELSE 'stuck' END, \
+         next_at = CASE WHEN telling.failures > 0 THEN telling.next_at \
+         WHEN o.failures < $4 THEN $3 ELSE $2 END FROM ",
+        "($1) AS e JOIN observed o ON o.site = e.value->>'site' \
+         WHERE telling.closed_at IS NULL AND telling.state IN ('building', 'unknown') \
+         AND telling.build = e.value->>'id'"
+    );
+    tx!(tx, conn => sqlx::query(sql).bind(Json(builds)).bind(now.0).bind(now.plus(HICCUP).0)
+        .bind(i64::from(Trouble::MANY)).execute(conn).await.map(|_| ())?);
+    Ok(())
+}
+
+/// What waited for the end of these builds waits for another build, which takes their place.
 pub(super) async fn unbind<'a>(
     tx: &mut Tx,
     now: Millis,
@@ -142,7 +170,7 @@ pub(super) async fn unbind<'a>(
     Ok(())
 }
 
-/// Nothing comes of what waits for these sites (by id): they are gone.
+/// Nothing comes of what waits for these sites (by id): they were removed.
 pub(super) async fn give_up<'a>(
     tx: &mut Tx,
     now: Millis,
@@ -150,9 +178,9 @@ pub(super) async fn give_up<'a>(
 ) -> Result<(), StoreError> {
     let sql = each!(
         tx.dialect(),
-        "UPDATE telling SET state = 'lost', state_at = $2, detail = 'the site was removed', \
-         next_at = CASE WHEN failures = 0 THEN $2 ELSE next_at END \
-         WHERE closed_at IS NULL AND state IN ('waiting', 'building', 'unknown') \
+        "UPDATE telling SET state = 'removed', state_at = $2, detail = NULL, \
+         next_at = CASE WHEN failures = 0 THEN $2 ELSE next_at END WHERE closed_at IS NULL \
+         AND state IN ('waiting', 'retrying', 'stuck', 'building', 'unknown') \
          AND site IN (SELECT e.value->>'id' FROM ",
         "($1) AS e)"
     );
@@ -170,8 +198,8 @@ impl Store {
     pub async fn close_unchanged(&self, sites: &[Settled]) -> Result<u64, StoreError> {
         // Mostly nothing waits for any of them: one reading query says so.
         let waiting: Vec<String> = pool!(&self.reader.pool, pool => sqlx::query_scalar(
-                "SELECT DISTINCT site FROM telling WHERE closed_at IS NULL AND state = 'waiting' \
-                 AND site IS NOT NULL")
+                "SELECT DISTINCT site FROM telling WHERE closed_at IS NULL \
+                 AND state IN ('waiting', 'retrying', 'stuck') AND site IS NOT NULL")
             .fetch_all(pool).await?);
         let waiting: BTreeSet<String> = waiting.into_iter().collect();
         let rows: Vec<&Settled> = sites
@@ -189,7 +217,7 @@ impl Store {
              next_at = CASE WHEN telling.failures = 0 THEN $2 ELSE telling.next_at END FROM ",
             "($1) AS e JOIN site s ON s.id = e.value->>'site' \
              WHERE telling.site = s.id AND telling.closed_at IS NULL \
-             AND telling.state = 'waiting' AND telling.build IS NULL \
+             AND telling.state IN ('waiting', 'retrying', 'stuck') AND telling.build IS NULL \
              AND telling.asked_at <= CAST(e.value->>'at' AS BIGINT) \
              AND CASE WHEN telling.posts_version IS NULL THEN s.rebuild IS NULL \
              ELSE telling.posts_version <= CAST(e.value->>'posts_version' AS BIGINT) END"

@@ -7,11 +7,11 @@ use super::builds::{Claim, Recorded, spend};
 use super::db::{Stamp, Tx, each, tx};
 use super::error::StoreError;
 use super::{new_id, promises};
-use crate::model::{BuildState, Millis, Outcome};
+use crate::model::{BuildState, Millis, Outcome, Trouble};
 
 /// One outcome, as SQL takes it.
 #[derive(Serialize)]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     id: &'a str,
     site: &'a str,
     fence: i64,
@@ -20,6 +20,8 @@ struct Row<'a> {
     detail: Option<&'a str>,
     after: Option<i64>,
     stalled: bool,
+    /// It is tried again by itself.
+    again: bool,
     doubtful: bool,
     outbox: String,
 }
@@ -61,6 +63,7 @@ pub(super) async fn record(
                     _ => None,
                 },
                 stalled: matches!(outcome, Outcome::Stalled { .. }),
+                again: matches!(outcome, Outcome::Retry { .. }),
                 doubtful: matches!(outcome, Outcome::Retry { doubtful: true, .. }),
                 outbox: new_id(),
             };
@@ -104,8 +107,10 @@ pub(super) async fn record(
     take_back(tx, stamp, &nothing_started).await?;
     tell(tx, now, &of(|_| true)).await?;
     // Not those that stalled: nothing more is tried until somebody changes something.
-    let again = of(|o| matches!(o, Outcome::Retry { .. } | Outcome::Moved { .. }));
-    promises::unbind(tx, now, again.iter().map(|row| row.id)).await?;
+    let again = of(|o| matches!(o, Outcome::Retry { .. }));
+    promises::not_started(tx, now, &again).await?;
+    let moved = of(|o| matches!(o, Outcome::Moved { .. }));
+    promises::unbind(tx, now, moved.iter().map(|row| row.id)).await?;
     Ok(rows
         .iter()
         .map(|(_, row)| {
@@ -229,11 +234,13 @@ async fn tell(tx: &mut Tx, now: Millis, rows: &[&Row<'_>]) -> Result<(), StoreEr
         tx.dialect(),
         "INSERT INTO outbox (id, at, site, build, state, reason, detail) \
          SELECT e.value->>'outbox', $2, b.site, b.id, \
-         CASE WHEN CAST(e.value->>'stalled' AS BOOLEAN) THEN 'stalled' ELSE b.state END, \
-         b.reason, b.detail FROM ",
-        "($1) AS e JOIN build b ON b.id = e.value->>'id'"
+         CASE WHEN CAST(e.value->>'stalled' AS BOOLEAN) THEN 'stalled' \
+         WHEN CAST(e.value->>'again' AS BOOLEAN) AND o.failures = $3 THEN 'stuck' \
+         ELSE b.state END, b.reason, b.detail FROM ",
+        "($1) AS e JOIN build b ON b.id = e.value->>'id' JOIN observed o ON o.site = b.site"
     );
-    tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).bind(now.0).execute(conn).await.map(|_| ())?);
+    tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).bind(now.0).bind(i64::from(Trouble::MANY))
+        .execute(conn).await.map(|_| ())?);
     Ok(())
 }
 

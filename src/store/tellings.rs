@@ -19,10 +19,11 @@ const LEASE: Duration = Duration::from_secs(15);
 
 /// Something that somebody is to be told.
 ///
-/// `state` is one of `waiting` (for a build), `building`, `unknown` (sent, no answer came; a later
-/// build may take its place); and of those that are its end: `accepted`, `live`, `failed`,
-/// `stalled`, `lost`, `superseded`, `unchanged` (there was nothing to build), `digest`. An end may
-/// still be followed by another: `accepted` by `live`.
+/// `state` is one of `waiting` (for a build), `building`, `retrying` (it could not be started, and
+/// is tried again), `stuck` (the same, many times in a row), `unknown` (sent, no answer came; a
+/// later build may take its place); and of those that are its end: `accepted`, `live`, `failed`,
+/// `stalled`, `lost`, `superseded`, `unchanged` (there was nothing to build), `removed` (its site
+/// was), `digest`. An end may still be followed by another: `accepted` by `live`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Telling {
     /// Its id.

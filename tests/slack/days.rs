@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::club::Club;
 use crate::on_both;
+use crate::support::hooks::Answer;
 use crate::support::slack::{ADA, ADMIN, Bad, CHANNEL, TEAM};
 use crate::support::world::{SOON, World, eventually};
 use crate::trail;
@@ -62,6 +63,69 @@ fn commands_are_answered_while_slack_is_away(world: World) {
         .unwrap()
         .words();
     assert!(told.contains("Netlify took it"), "{told}");
+}
+
+#[test]
+fn a_hook_that_is_down_is_told_of_and_so_is_its_return() {
+    let mut club = Club::with(World::on_sqlite(), &format!("notify = \"{CHANNEL}\""));
+    club.hosted();
+    let (_serve, url) = club.serve();
+    club.world.hooks.wait_for(1, SOON);
+    club.world.hooks.always("shop", Answer::Status(503));
+    let asked = club.publish(&url, ADA, "shop", "Patience", "…");
+    club.world.hooks.wait_for(2, SOON);
+    // An hour later: the twelfth try.
+    eventually("it failed once more", || {
+        club.world
+            .sql("UPDATE observed SET failures = 11 WHERE failures > 0");
+        club.world.estate.microblot(&["reconcile"]);
+        let failures = club
+            .world
+            .sql("SELECT CAST(failures AS TEXT) FROM observed");
+        (failures == ["12"]).then_some(())
+    });
+    let stuck = "could not be started, many times in a row";
+    eventually("whoever asked is told", || {
+        let told = club.slack.responses(&asked);
+        told.last()?.words().contains(stuck).then_some(())
+    });
+    let told = club.slack.wait_for_message(CHANNEL, stuck);
+    assert!(told.words().contains("503"), "{}", told.words());
+    // Its button tries again.
+    club.world.hooks.always("shop", Answer::Ok);
+    club.slack.press(&url, ADA, &told, "site.rebuild", None);
+    eventually("it is built after all", || {
+        let told = club.slack.responses(&asked);
+        told.last()?
+            .words()
+            .contains("Netlify took it")
+            .then_some(())
+    });
+    club.world.hooks.ignore_rest();
+}
+
+#[test]
+fn who_scheduled_a_post_is_told_that_it_is_live() {
+    let mut club = Club::new(World::on_sqlite());
+    club.rendered();
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    club.ask(&url, ADA, "new garden");
+    let editor = slack.wait_for_modal(ADA, "New post");
+    let soon = jiff::Timestamp::now().as_second() + 4;
+    let typed = [
+        ("title", "On time"),
+        ("body.0", "…"),
+        ("when", &soon.to_string()),
+    ];
+    slack.submit(&url, ADA, &editor, &typed);
+    slack.wait_for_modal(ADA, "will be published");
+    let told = slack.wait_for_message("D0ADA", "Publication of *On time*");
+    eventually("it is live", || {
+        let told = slack.message("D0ADA", told.ts())?.words();
+        told.contains("Live at https://garden.example.org/on-time.html")
+            .then_some(())
+    });
 }
 
 #[test]

@@ -20,6 +20,7 @@ on_both!(
     a_change_that_came_after_the_decision_waits_for_the_next_build,
     a_rebuild_waits_for_the_build_that_answers_it,
     a_build_that_was_never_started_is_waited_for_again,
+    a_build_that_cannot_be_started_is_told_of,
     a_build_whose_place_is_taken,
     what_made_no_difference_is_said_so,
     a_change_that_a_plan_did_not_know_is_not_unchanged,
@@ -82,7 +83,7 @@ async fn build(db: &Db, store: &Store, site: &str) -> Claim {
 }
 
 async fn long_enough(db: &Db) {
-    let sql = "UPDATE telling SET next_at = 1 WHERE state = 'building'";
+    let sql = "UPDATE telling SET next_at = 1 WHERE state IN ('building', 'retrying')";
     db.raw().await.run(sql).await;
 }
 
@@ -425,6 +426,64 @@ async fn a_change_that_a_plan_did_not_know_is_not_unchanged(db: Db) {
     );
 }
 
+async fn a_build_that_cannot_be_started_is_told_of(db: Db) {
+    let (store, foo) = with_foo(&db).await;
+    publish(&store, &foo, &asking()).await;
+    let fail = async || {
+        let (row, manifest) = decided(&store, "foo").await;
+        let claim = try_claim(&store, &[request(&row, &manifest)])
+            .await
+            .remove(0);
+        let refused = Outcome::Retry {
+            error: "connection refused".to_owned(),
+            after: None,
+            doubtful: false,
+        };
+        record(&store, &claim, refused).await;
+        route(&store).await
+    };
+    // A hiccup is nobody's business.
+    fail().await;
+    assert_eq!(tell(&store).await, [""; 0]);
+    fail().await;
+    long_enough(&db).await;
+    assert_eq!(tell(&store).await, ["U1 new retrying"]);
+    // Not at every try.
+    fail().await;
+    long_enough(&db).await;
+    assert_eq!(tell(&store).await, [""; 0]);
+    // After many, somebody should look: whoever asked, and the channel.
+    let many = "UPDATE observed SET failures = 11";
+    db.raw().await.run(many).await;
+    assert_eq!(fail().await.told, 1);
+    let stuck = due(&store).await;
+    let told: Vec<_> = stuck
+        .iter()
+        .map(|telling| (telling.conversation.as_str(), telling.state.as_str()))
+        .collect();
+    assert_eq!(told, [("C9", "stuck"), ("U1", "stuck")]);
+    assert!(
+        stuck
+            .iter()
+            .all(|telling| telling.detail.as_deref() == Some("connection refused"))
+    );
+    for telling in &stuck {
+        store
+            .told(telling, "stuck", None, None, false)
+            .await
+            .unwrap();
+    }
+    // And once.
+    assert_eq!(fail().await.told, 0);
+    long_enough(&db).await;
+    assert_eq!(tell(&store).await, [""; 0]);
+    // Then it is built after all.
+    let claim = build(&db, &store, "foo").await;
+    record(&store, &claim, Outcome::Live).await;
+    route(&store).await;
+    assert_eq!(tell(&store).await, ["U1 new live"]);
+}
+
 async fn the_end_of_a_site_is_the_end_of_its_promises(db: Db) {
     let store = db.open().await;
     let sites = declare(&store, &["bar", "foo"]).await;
@@ -444,8 +503,8 @@ async fn the_end_of_a_site_is_the_end_of_its_promises(db: Db) {
         states,
         [
             state("bar", "waiting"),
-            state("foo", "lost"),
-            state("foo", "lost")
+            state("foo", "removed"),
+            state("foo", "removed")
         ]
     );
 }

@@ -20,8 +20,8 @@ pub struct Told<'a> {
     pub site_title: &'a str,
     /// Where it is published.
     pub url: &'a str,
-    /// Where it is: `waiting`, `building`, `live`, `accepted`, `failed`, `stalled`, `lost`,
-    /// `superseded`, `unknown`, `unchanged`.
+    /// Where it is: `waiting`, `building`, `retrying`, `stuck`, `live`, `accepted`, `failed`,
+    /// `stalled`, `lost`, `superseded`, `unknown`, `unchanged`, `removed`.
     pub state: &'a str,
     /// What it waits for, or what went wrong.
     pub detail: Option<&'a str>,
@@ -35,22 +35,23 @@ pub fn told(told: &Told<'_>) -> Message {
     let what = what(told);
     let text = Mrkdwn::new().raw(sign).then(&what).raw("\n").then(&state);
     let mut blocks = vec![Block::section(text)];
-    if let Some(detail) = told.detail.filter(|_| matches!(next, Next::Repair)) {
+    if let Some(detail) = told
+        .detail
+        .filter(|_| matches!(next, Next::Repair | Next::Patience))
+    {
         let detail = Mrkdwn::new().code_block(&cut(detail.trim(), 1500));
         blocks.push(Block::section(detail));
     }
-    let open = || -> Element { Action::Opened.button("Open the site").url(told.url).into() };
-    blocks.extend(Block::actions(match (next, told.site) {
-        (Next::Nothing, _) | (Next::Repair, None) => vec![],
-        (Next::Look, _) => vec![open()],
-        (Next::Repair, Some(site)) => vec![
-            Action::Rebuild(site.clone())
-                .button("Rebuild")
-                .primary()
-                .into(),
-            Action::History(site.clone()).button("History").into(),
-        ],
-    }));
+    let repair = told.site.filter(|_| next == Next::Repair);
+    let repair = repair.map(|site| -> [Element; 2] {
+        let rebuild = Action::Rebuild(site.clone()).button("Rebuild");
+        let history = Action::History(site.clone()).button("History");
+        [rebuild.primary().into(), history.into()]
+    });
+    // Nobody knows the address of a site that is gone.
+    let look = matches!(next, Next::Look | Next::Repair) && !told.url.is_empty();
+    let look = look.then(|| Action::Opened.button("Open the site").url(told.url).into());
+    blocks.extend(Block::actions(repair.into_iter().flatten().chain(look)));
     Message::new(&fallback(told), blocks)
 }
 
@@ -58,6 +59,7 @@ pub fn told(told: &Told<'_>) -> Message {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Nothing,
+    Patience,
     Look,
     Repair,
 }
@@ -111,6 +113,26 @@ fn said(told: &Told<'_>) -> (&'static str, Mrkdwn, Next) {
         "building" => (
             ":hammer_and_wrench: ",
             new().raw("Building since ").date(told.at),
+            Next::Nothing,
+        ),
+        "retrying" => (
+            ":hourglass_flowing_sand: ",
+            new()
+                .raw(taken(told.action))
+                .raw(", but the build could not be started yet. It is tried again by itself."),
+            Next::Patience,
+        ),
+        "stuck" => (
+            ":octagonal_sign: ",
+            new().raw(
+                "The build could not be started, many times in a row. It is tried once an hour. \
+                 What is live stays as it was.",
+            ),
+            Next::Repair,
+        ),
+        "removed" => (
+            ":wastebasket: ",
+            new().raw("The site was removed before it was built."),
             Next::Nothing,
         ),
         "live" => (
@@ -184,7 +206,9 @@ fn fallback(told: &Told<'_>) -> String {
         "accepted" => "was handed to Netlify",
         "unchanged" => "is already live",
         "failed" => "failed to build",
-        "stalled" => "could not be built",
+        "retrying" => "waits: its build could not be started yet",
+        "stalled" | "stuck" => "could not be built",
+        "removed" => "was removed before it was built",
         "lost" => "has an unknown outcome",
         "unknown" => "was sent, without an answer",
         "superseded" => "was overtaken by a newer build",
@@ -206,7 +230,7 @@ pub fn digest(digest: &Flood, at: Millis) -> Message {
         1 => "1 site was built".to_owned(),
         total => format!("{total} sites were built"),
     };
-    let order = ["live", "accepted", "failed", "stalled", "lost"];
+    let order = ["live", "accepted", "failed", "stalled", "stuck", "lost"];
     let rest = digest
         .states
         .keys()
@@ -224,7 +248,7 @@ pub fn digest(digest: &Flood, at: Millis) -> Message {
         text = text.raw(match state {
             "live" => "\n:white_check_mark: ",
             "accepted" => "\n:outbox_tray: ",
-            "failed" | "stalled" => "\n:x: ",
+            "failed" | "stalled" | "stuck" => "\n:x: ",
             _ => "\n:grey_question: ",
         });
         text = text.text(&match state {
@@ -232,6 +256,7 @@ pub fn digest(digest: &Flood, at: Millis) -> Message {
             "accepted" => format!("{count} handed to Netlify"),
             "failed" => format!("{count} failed"),
             "stalled" => format!("{count} could not be started"),
+            "stuck" => format!("{count} could not be started yet"),
             other => format!("{count} {}", cut(other, 50)),
         });
     }

@@ -510,6 +510,9 @@ fn tellings() {
         ("rebuild", "lost", None),
         ("rebuild", "unknown", None),
         ("site add", "superseded", None),
+        ("edit", "retrying", Some("connection refused")),
+        ("build", "stuck", Some("connection refused")),
+        ("new", "removed", None),
         ("build", "strange", None),
     ] {
         all.push_str(&seen(&told(action, state, detail)));
@@ -533,24 +536,37 @@ The build failed <!date^1763700000^{date_short_pretty} {time}|2025-11-21 04:40 U
 ```
 theme.html: &lt;b&gt; &amp; `x`
 ```
-[Rebuild] [History]
+[Rebuild] [History] [Open the site]
 :octagonal_sign: Rebuild of *Foo Team*
 The build could not be started, and is not tried again by itself. What is live stays as it was.
 ```
 404: the hook is gone
 ```
-[Rebuild] [History]
+[Rebuild] [History] [Open the site]
 :white_check_mark: Rebuild of *Foo Team*
 Already live: nothing to build.
 [Open the site]
 :grey_question: Rebuild of *Foo Team*
 No news of the build for too long: nobody knows how it ended.
-[Rebuild] [History]
+[Rebuild] [History] [Open the site]
 :grey_question: Rebuild of *Foo Team*
 Sent, but no answer came. It may be building; you are told when it is known.
 :fast_forward: New site *Foo Team*
 A newer build took its place.
 [Open the site]
+:hourglass_flowing_sand: Change of *Hello* on *Foo Team*
+Saved, but the build could not be started yet. It is tried again by itself.
+```
+connection refused
+```
+:octagonal_sign: *Foo Team*
+The build could not be started, many times in a row. It is tried once an hour. What is live stays as it was.
+```
+connection refused
+```
+[Rebuild] [History] [Open the site]
+:wastebasket: New post *Hello* on *Foo Team*
+The site was removed before it was built.
 :information_source: *Foo Team*
 It is strange.
 [Open the site]

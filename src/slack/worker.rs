@@ -186,7 +186,7 @@ async fn handle(app: &App, received: &Received) -> Result<(), Unknown> {
             previous_text,
         } if previous_text.as_ref() == Some(&message.text) && message.edited.is_none() => Ok(()),
         MessageKind::Changed { message, .. } if message.is_for_the_channel() => {
-            mirror::keep(app, &channel, &message).await
+            mirror::change(app, &channel, &message).await
         }
         MessageKind::Deleted { deleted_ts } => {
             Ok(mirror::drop(app, &channel, &deleted_ts, &ts).await?)

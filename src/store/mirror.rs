@@ -186,6 +186,18 @@ async fn change(
 }
 
 impl super::Reader {
+    /// Whether there is a post of a message (`source`, as [`Store::mirror`] has it), or was one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn is_mirrored(&self, source: &str) -> Result<bool, StoreError> {
+        let found: Option<String> = super::db::pool!(&self.pool, pool => sqlx::query_scalar(
+                "SELECT id FROM post WHERE source = $1")
+            .bind(source).fetch_optional(pool).await?);
+        Ok(found.is_some())
+    }
+
     /// How many posts there are of messages of a channel.
     ///
     /// # Errors

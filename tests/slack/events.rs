@@ -90,6 +90,40 @@ fn a_channel_becomes_a_blog(world: World) {
     titles(&["Seeds are sold out"]);
 }
 
+fn changed(ts: &str, at: &str, text: &str) -> Value {
+    let mut event = message(at, "");
+    event["subtype"] = json!("message_changed");
+    event["message"] = message(ts, text);
+    event["message"]["edited"] = json!({ "user": ADA, "ts": at });
+    event["previous_message"] = message(ts, "As it was");
+    event
+}
+
+#[test]
+fn an_edit_publishes_nothing_that_was_written_before_following() {
+    let mut club = Club::new(World::on_sqlite());
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    slack.wait_for_calls("conversations.history", 1);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let ago = |seconds: u64| format!("{}.000100", now - seconds);
+    let old = changed(&ago(86_400), &ago(0), "Among ourselves");
+    slack.event(&url, TEAM, &old);
+    // Slack's clock need not be ours, and the event of a message can be lost.
+    slack.event(&url, TEAM, &changed(&ago(2), &ago(0), "Edited at once"));
+    eventually("what came last is a post", || {
+        (club.feed(&url, "garden") == ["Edited at once"]).then_some(())
+    });
+    // What has a post is edited, whenever it was written.
+    slack.event(&url, TEAM, &message(&ago(7_200), "Told late"));
+    let edit = changed(&ago(7_200), &ago(0), "Told late, and better");
+    slack.event(&url, TEAM, &edit);
+    eventually("it is edited", || {
+        (club.feed(&url, "garden") == ["Edited at once", "Told late, and better"]).then_some(())
+    });
+}
+
 #[test]
 fn channels_are_followed_and_unfollowed_in_chat() {
     let mut club = Club::new(World::on_sqlite());

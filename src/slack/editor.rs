@@ -8,6 +8,10 @@ use crate::chat::grammar::SiteArg;
 use crate::engine::snapshot::Card;
 use crate::model::{Post, PostId, PostState, SiteName};
 
+/// Above a post that mirrors a message.
+const FOLLOWS: &str = "This post is made of a message in a channel. Once you change it here, edits \
+                       of the message no longer change it; if the message is deleted, so is the post.";
+
 /// The editor for a new post.
 pub(super) fn new(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<View, Trouble> {
     let nothing = Parts {
@@ -59,6 +63,7 @@ pub(super) async fn edit(at: &Desk<'_>, id: &PostId) -> Result<Answer, Trouble> 
     let Ok(text) = screens::split_body(&post.revision.body) else {
         return Ok(screens::too_long(&post.id, &post.revision.title).into());
     };
+    let follows = at.app.store.follows_message(&post.id).await?;
     Ok(screens::editor(&EditorForm {
         meta: EditorMeta {
             post: Some(post.id.clone()),
@@ -72,7 +77,7 @@ pub(super) async fn edit(at: &Desk<'_>, id: &PostId) -> Result<Answer, Trouble> 
         text,
         category: post.revision.category,
         at: post.publish_at,
-        notice: None,
+        notice: follows.then(|| FOLLOWS.to_owned()),
     })
     .into())
 }

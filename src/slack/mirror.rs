@@ -96,7 +96,8 @@ pub(super) async fn keep(
     if title.is_empty() {
         return Ok(());
     }
-    let name = names.get(user).unwrap_or(user).clone();
+    let name = names.get(user).or(message.user_name.as_ref());
+    let name = name.unwrap_or(user).clone();
     let by = Actor::chat(&name, format!("slack:{team}:{user}"));
     let draft = PostDraft {
         title,

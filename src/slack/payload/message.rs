@@ -9,6 +9,8 @@ pub struct Spoken {
     pub ts: String,
     /// Who wrote it, if a person did.
     pub user: Option<String>,
+    /// What they are called, where the message says so.
+    pub user_name: Option<String>,
     /// In mrkdwn, escaped as Slack does.
     pub text: String,
     /// What is attached.
@@ -42,6 +44,9 @@ impl Spoken {
         Some(Self {
             ts: name(value, "/ts")?,
             user: name(value, "/user"),
+            user_name: ["display_name", "real_name", "name"]
+                .into_iter()
+                .find_map(|key| name(value, &format!("/user_profile/{key}"))),
             text: text(value, "/text").unwrap_or_default().to_owned(),
             files: list(value, "/files")
                 .iter()

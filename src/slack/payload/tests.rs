@@ -314,6 +314,7 @@ fn events_are_read() {
                         user: Some(
                             "U1",
                         ),
+                        user_name: None,
                         text: "hi",
                         files: [
                             FileLink {

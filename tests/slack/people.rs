@@ -1,0 +1,48 @@
+//! Who people are, as far as Slack tells.
+
+use serde_json::json;
+
+use crate::club::Club;
+use crate::on_both;
+use crate::support::http::get;
+use crate::support::slack::{ADA, ADMIN, Bad, CHANNEL, TEAM};
+use crate::support::world::{World, eventually};
+
+on_both![what_slack_does_not_tell_is_asked_again];
+
+fn what_slack_does_not_tell_is_asked_again(world: World) {
+    let mut club = Club::new(world);
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    let slack = &club.slack;
+    slack.always("users.info", Some(Bad::Error("missing_scope")));
+    let (serve, url) = club.serve();
+    let refused = ["could not look up your rights", "in a minute", ADMIN];
+    club.says(&url, ADMIN, "site add pond", &refused);
+    let asked = || slack.calls_of("users.info").len();
+    let before = asked();
+    for _ in 0..10 {
+        club.says(&url, ADMIN, "site add pond", &refused);
+    }
+    assert_eq!(asked(), before, "Slack is not asked at each of them");
+
+    // What they write goes on, under the name that came with it.
+    let mut message = json!({
+        "type": "message", "channel": CHANNEL, "channel_type": "channel", "user": ADA,
+        "text": "Seeds", "ts": "1795252400.000100", "event_ts": "1795252400.000100",
+    });
+    message["user_profile"] = json!({ "display_name": "", "real_name": "Ada L.", "name": "al" });
+    slack.event(&url, TEAM, &message);
+    let feed = eventually("it is a post", || {
+        let feed = get(&url, "/sites/garden/feed.json").json();
+        (feed["items"][0]["title"] == "Seeds").then_some(feed)
+    });
+    assert_eq!(feed["items"][0]["authors"][0]["name"], "Ada L.");
+
+    // No answer is no knowledge: nothing of it is stored.
+    assert_eq!(club.world.sql("SELECT id FROM person"), [""; 0]);
+    slack.always("users.info", None);
+    assert_eq!(serve.terminate(), 0);
+    let (_serve, url) = club.serve();
+    club.says(&url, ADMIN, "site add pond", &["pond is there"]);
+    club.says(&url, ADA, "site add lake", &["Only admins"]);
+}

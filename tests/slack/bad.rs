@@ -315,6 +315,38 @@ fn payloads_of_any_shape_break_nothing() {
 }
 
 #[test]
+fn half_a_character_loses_nothing_else() {
+    let mut club = Club::new(World::on_sqlite());
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    slack.wait_for_calls("conversations.history", 1);
+    let text = r"half \ud83d emoji, and a whole \ud83d\ude00";
+    let read = "half \u{fffd} emoji, and a whole 😀";
+    let ts = slack.say("C0X", ADA, "");
+    let event = format!(
+        r#"{{"type":"event_callback","team_id":"{TEAM}","event_id":"EvHALF","event":{{
+            "type":"message","channel":"{CHANNEL}","user":"{ADA}","ts":"{ts}","text":"{text}"}}}}"#
+    );
+    let answer = Request::new("/slack/events", "application/json", event).send(&url, &[]);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    eventually("it is a post", || {
+        (club.feed(&url, "garden") == [read]).then_some(())
+    });
+    let trigger = slack.trigger(TEAM, ADA);
+    let payload = format!(
+        r#"{{"type":"message_action","callback_id":"publish_message","trigger_id":"{trigger}",
+            "team":{{"id":"{TEAM}"}},"user":{{"id":"{ADA}"}},"channel":{{"id":"{CHANNEL}"}},
+            "message":{{"type":"message","user":"{ADA}","ts":"{ts}","text":"{text}"}}}}"#
+    );
+    let body = form(&[("payload", &payload)]);
+    let answer = Request::new("/slack/interactions", FORM, body).send(&url, &[]);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let editor = slack.wait_for_modal(ADA, "New post");
+    assert_eq!(editor.elements("title")[0].1["initial_value"], read);
+}
+
+#[test]
 fn hostile_text_is_stored_as_written_and_shown_safely() {
     let mut club = Club::new(World::on_sqlite());
     club.rendered();

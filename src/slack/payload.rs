@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::model::Secret;
 
 pub use command::{Command, SlashCommand};
-pub use event::{Envelope, Event, MessageEvent, MessageKind};
+pub use event::{Envelope, Event, MessageEvent, MessageKind, to_keep};
 pub use interaction::{
     Action, Actions, Interaction, MessageRef, MessageShortcut, Sender, Shortcut, Submission,
     ViewState, ViewValue,

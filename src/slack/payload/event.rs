@@ -108,6 +108,20 @@ impl Envelope {
     }
 }
 
+/// What is kept of an event until it is handled: what [`Envelope::parse`] reads of it. The token
+/// that Slack sends along, and for whom it sends the event, stay out of the database.
+///
+/// # Errors
+///
+/// [`PayloadError`] if it is no JSON.
+pub fn to_keep(body: &[u8]) -> Result<String, PayloadError> {
+    let Value::Object(mut envelope) = json(body)? else {
+        return Err(PayloadError::Missing("/type"));
+    };
+    envelope.retain(|key, _| ["type", "event_id", "team_id", "event"].contains(&key.as_str()));
+    Ok(Value::Object(envelope).to_string())
+}
+
 impl Event {
     fn read(value: &Value) -> Result<Self, PayloadError> {
         Ok(match needed(value, "/event/type")?.as_str() {

@@ -3,6 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
 use super::app::App;
 use super::mrkdwn;
 use super::payload::Spoken;
@@ -16,18 +19,36 @@ pub(super) type Names = HashMap<String, String>;
 /// More people than a message mentions; the rest keep their ids.
 const MOST_NAMES: usize = 50;
 
+/// People who are asked for while somebody waits for the editor.
+const ASKED: usize = 8;
+
 /// So far may Slack's clock, which dates messages, be from ours, which dates the following.
 const CLOCKS: Duration = Duration::from_secs(5);
 
-/// The names of the people whom texts mention, as far as they are known. Those who are not are
-/// asked for, and known a moment later.
-pub(super) async fn names(app: &App, team: &str, text: &str) -> Result<Names, StoreError> {
+/// The names of the people whom a text mentions. Slack is asked for those of whom none is known,
+/// and that is waited for `until` then; who is told later is known the next time.
+pub(super) async fn names(
+    app: &App,
+    team: &str,
+    text: &str,
+    until: Instant,
+) -> Result<Names, StoreError> {
     let ids = mentioned(text);
-    let known = known(app, team, &ids).await?;
-    for id in ids.iter().filter(|id| !known.contains_key(*id)) {
-        app.ask_who(team, id);
+    let names = known(app, team, &ids).await?;
+    let mut asked = JoinSet::new();
+    for id in ids.iter().filter(|id| !names.contains_key(*id)) {
+        let (app, team, id) = (app.clone(), team.to_owned(), id.clone());
+        if asked.len() < ASKED {
+            asked.spawn(async move { people::look_up(&app, &team, &[id]).await });
+        }
     }
-    Ok(known)
+    if asked.is_empty() {
+        return Ok(names);
+    }
+    let all = async { while asked.join_next().await.is_some() {} };
+    let _in_time = timeout_at(until, all).await.is_ok();
+    asked.detach_all();
+    known(app, team, &ids).await
 }
 
 async fn known(app: &App, team: &str, ids: &[String]) -> Result<Names, StoreError> {

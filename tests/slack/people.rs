@@ -8,6 +8,31 @@ use crate::support::http::get;
 use crate::support::slack::{ADA, ADMIN, Bad, CHANNEL, TEAM};
 use crate::support::world::{World, eventually};
 
+#[test]
+fn whom_a_message_mentions_has_a_name_if_slack_tells_it_in_time() {
+    let mut club = Club::new(World::on_sqlite());
+    club.rendered();
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    let title = |text: &str| {
+        let message = json!({
+            "type": "message", "user": ADA, "ts": "1795252000.000100", "text": text,
+        });
+        slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &message);
+        let editor = slack.wait_for_modal(ADA, "New post");
+        slack.close(&url, ADA, &editor);
+        let title = &editor.elements("title")[0].1["initial_value"];
+        title.as_str().unwrap().to_owned()
+    };
+    assert_eq!(title("Says <@U0GRACE>"), "Says @Grace", "the first time");
+    let asked = slack.calls_of("users.info").len();
+    assert_eq!(title("Says <@U0GRACE>"), "Says @Grace");
+    assert_eq!(slack.calls_of("users.info").len(), asked, "known by now");
+    slack.answer("users.info", [Bad::Hang]);
+    let said = title("<@U0ADMIN> and <@U0GRACE>");
+    assert_eq!(said, "@U0ADMIN and @Grace", "nobody waits for long");
+}
+
 on_both![what_slack_does_not_tell_is_asked_again];
 
 fn what_slack_does_not_tell_is_asked_again(world: World) {

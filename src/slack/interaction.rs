@@ -351,6 +351,11 @@ async fn from_message(
     let until = Instant::now() + NAMES;
     let snapshot = seen(app, caller).await?;
     let at = Desk::open(app, caller, &snapshot, "")?;
+    if shortcut.message.is_empty() {
+        return Err(Trouble::Refused(
+            "There is no text in this message that a post could be made of.".to_owned(),
+        ));
+    }
     let names = mirror::names(app, &caller.team, &shortcut.message.text, until).await?;
     let (title, body) = mirror::text(&shortcut.message, &names);
     editor::new_from(&at, title, &body)

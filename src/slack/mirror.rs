@@ -98,7 +98,7 @@ pub(super) async fn keep(
     channel: &ChannelRow,
     message: &Spoken,
 ) -> Result<(), people::Unknown> {
-    let Some(user) = &message.user else {
+    let Some(user) = message.user.as_ref().filter(|_| !message.is_empty()) else {
         return Ok(());
     };
     let team = &channel.workspace;
@@ -114,9 +114,6 @@ pub(super) async fn keep(
         names.extend(known(app, team, &unknown).await?);
     }
     let (title, body) = text(message, &names);
-    if title.is_empty() {
-        return Ok(());
-    }
     let name = names.get(user).or(message.user_name.as_ref());
     let name = name.unwrap_or(user).clone();
     let by = Actor::chat(&name, format!("slack:{team}:{user}"));

@@ -8,6 +8,7 @@ mod event;
 mod interaction;
 mod message;
 mod surrogate;
+mod words;
 
 use serde_json::Value;
 

@@ -434,6 +434,17 @@ fn shortcuts_open_the_editor() {
     for part in ["[the page](", "Grace", "🎉", "let a = 1 < 2;", "one"] {
         assert!(text.contains(part), "no {part} in {text}");
     }
+    // Of one that says nothing itself, what it forwards; of one with nothing at all, no post.
+    let mut forwarded = json!({ "type": "message", "user": ADA, "ts": "1795252000.000200", "text": "",
+        "attachments": [{ "is_share": true, "text": "*Old news*\nfrom &lt;there&gt;" }] });
+    slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &forwarded);
+    let editor = slack.wait_for_modal(ADA, "New post");
+    assert_eq!(editor.elements("title")[0].1["initial_value"], "Old news");
+    slack.close(&url, ADA, &editor);
+    forwarded["attachments"] = json!([{ "text": 7 }, "text", null]);
+    let reply = slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &forwarded);
+    let said = slack.wait_for_responses(&reply, 1).pop().unwrap().words();
+    assert!(said.contains("no text in this message"), "{said}");
     let trigger = slack.trigger(TEAM, ADA);
     let payload = json!({
         "type": "shortcut", "callback_id": "new_post", "trigger_id": trigger,

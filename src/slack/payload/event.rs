@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::message::Spoken;
+use super::words::words;
 use super::{PayloadError, json, list, name, needed, text};
 
 /// What comes to the address of events.
@@ -165,8 +166,10 @@ impl MessageKind {
                 }
                 Ok(Self::Changed {
                     message,
-                    previous_text: text(value, "/event/previous_message/text")
-                        .map(ToOwned::to_owned),
+                    previous_text: value
+                        .pointer("/event/previous_message")
+                        .filter(|previous| previous.is_object())
+                        .map(words),
                 })
             }
             _ => Spoken::read(at("/event"))

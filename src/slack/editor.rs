@@ -25,9 +25,10 @@ pub(super) fn new(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<View, Trouble
 /// The editor with a text that was written elsewhere.
 pub(super) fn new_from(at: &Desk<'_>, title: String, body: &str) -> Result<Answer, Trouble> {
     let Ok(text) = screens::split_body(body) else {
-        return Err(Trouble::Refused(
-            "This message is longer than the editor takes: 30,000 characters.".to_owned(),
-        ));
+        return Err(Trouble::Refused(format!(
+            "This message is longer than the editor takes: {}.",
+            screens::LONGEST_SHOWN
+        )));
     };
     Ok(for_new(at, at.only(), title, text)?.into())
 }

@@ -408,8 +408,23 @@ fn a_long_text_goes_in_several_fields_and_comes_back_whole() {
         text.matches("All work").count()
     );
     assert!(html.contains("The end."));
+    // As long as Slack's messages can be, in a script that takes most room on the way.
+    let text = format!("The whole story\n\n{}", "長い話です ".repeat(6_660));
+    let message =
+        json!({ "type": "message", "user": ADA, "ts": "1795252000.000150", "text": text });
+    let length = text.chars().count();
+    assert!((39_900..=40_000).contains(&length), "{length}");
+    slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &message);
+    let editor = slack.wait_for_modal(ADA, "New post");
+    let reply = slack.submit(&url, ADA, &editor, &[]);
+    assert_eq!(reply.errors(), Value::Null, "{:?}", reply.answer);
+    eventually("all of it is published", || {
+        let feed = get(&url, "/sites/garden/feed.json").json();
+        let html = feed["items"][0]["content_html"].as_str()?;
+        (html.matches("長い話です").count() == 6_660).then_some(())
+    });
     // Longer than the editor: said, not cut.
-    let message = json!({ "type": "message", "user": ADA, "ts": "1795252000.000200", "text": "x ".repeat(17_000) });
+    let message = json!({ "type": "message", "user": ADA, "ts": "1795252000.000200", "text": "x ".repeat(25_000) });
     let reply = slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &message);
     let said = slack.wait_for_responses(&reply, 1).pop().unwrap().words();
     assert!(said.contains("longer than the editor takes"), "{said}");

@@ -33,7 +33,27 @@ fn whom_a_message_mentions_has_a_name_if_slack_tells_it_in_time() {
     assert_eq!(said, "@U0ADMIN and @Grace", "nobody waits for long");
 }
 
-on_both![what_slack_does_not_tell_is_asked_again];
+fn names_are_free_to_choose_and_accounts_are_kept(world: World) {
+    let mut club = Club::new(world);
+    club.rendered();
+    club.slack.add_user(TEAM, ADA, "Agnes", false);
+    let (_serve, url) = club.serve();
+    eventually("she is known under another's name", || {
+        club.draft(&url, ADA, "garden", "Half a thought", "…");
+        let said = club
+            .world
+            .sql("SELECT account FROM audit WHERE who = 'Agnes'");
+        (said.first()? == &format!("slack:{TEAM}:{ADA}")).then_some(())
+    });
+    club.world.post("garden", "From the command line");
+    let at_home = "SELECT coalesce(account, 'none') FROM audit WHERE door = 'cli'";
+    assert_eq!(club.world.sql(at_home), ["none"]);
+}
+
+on_both![
+    what_slack_does_not_tell_is_asked_again,
+    names_are_free_to_choose_and_accounts_are_kept,
+];
 
 fn what_slack_does_not_tell_is_asked_again(world: World) {
     let mut club = Club::new(world);

@@ -13,6 +13,8 @@ pub enum Rank {
     Member,
     /// Not known yet: it is being asked.
     Unknown,
+    /// Not known: the platform was asked, and did not tell.
+    Untold,
 }
 
 /// Somebody who asks.
@@ -35,6 +37,13 @@ pub enum Refusal {
     /// It is not known yet who asks.
     #[error("I am asking who you are. Please try again in a few seconds.")]
     WhoAreYou,
+    /// It cannot be found out who asks. With their id.
+    #[error(
+        "I could not look up your rights: Slack does not tell them. Please try again in a minute. If \
+         that does not help, whoever runs Microblot can find the reason in its log, or add your id \
+         `{0}` to `admins` in `sites.toml`."
+    )]
+    Untold(String),
     /// Not here.
     #[error("That is done in <#{0}> only.")]
     Elsewhere(String),
@@ -118,6 +127,7 @@ fn admin(caller: &Caller<'_>, otherwise: Refusal) -> Result<(), Refusal> {
     match caller.rank {
         Rank::Admin => Ok(()),
         Rank::Unknown => Err(Refusal::WhoAreYou),
+        Rank::Untold => Err(Refusal::Untold(caller.user.to_owned())),
         Rank::Member => Err(otherwise),
     }
 }
@@ -236,6 +246,7 @@ mod tests {
                     (Rank::Admin, ADMIN),
                     (Rank::Member, MEMBER),
                     (Rank::Unknown, UNKNOWN),
+                    (Rank::Untold, Err(Refusal::Untold("U1".to_owned()))),
                 ] {
                     let decided = decided(line, rank, Some("C1"), &slack);
                     assert_eq!(decided, expected, "{line} {rank:?}");
@@ -256,6 +267,12 @@ mod tests {
             (Rank::Member, Some("slack:T2:U1"), Err(Refusal::NotYours)),
             (Rank::Member, None, Err(Refusal::NotYours)),
             (Rank::Unknown, None, UNKNOWN),
+            (Rank::Untold, Some(own), Ok(())),
+            (
+                Rank::Untold,
+                Some("slack:T1:U2"),
+                Err(Refusal::Untold("U1".to_owned())),
+            ),
         ] {
             let decided = may_change_post(&caller(rank, None), written_by, own);
             assert_eq!(decided, expected, "{rank:?} {written_by:?}");

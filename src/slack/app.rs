@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 use super::api::{Api, ApiError};
 use super::install::Installation;
 use super::pages::Pages;
+use super::refused::Refused;
 use super::seal::Sealer;
 use super::signature::Gate;
 pub use super::tokens::Tokens;
@@ -26,6 +27,7 @@ struct Shared {
     parts: Parts,
     pages: Pages,
     unseen: Unseen,
+    refused: Refused,
 }
 
 /// What it is made of.
@@ -56,18 +58,22 @@ pub struct Parts {
 impl App {
     /// From its parts.
     pub fn new(parts: Parts) -> Self {
-        let pages = Pages::default();
-        let unseen = Unseen::default();
         Self(Arc::new(Shared {
             parts,
-            pages,
-            unseen,
+            pages: Pages::default(),
+            unseen: Unseen::default(),
+            refused: Refused::default(),
         }))
     }
 
     /// The pages of the list of sites that were made since the last look.
     pub(super) fn pages(&self) -> &Pages {
         &self.0.pages
+    }
+
+    /// Whom Slack refused to tell about.
+    pub(super) fn refused(&self) -> &Refused {
+        &self.0.refused
     }
 
     /// A site of a workspace was changed, and that is committed: the loop looks again, and the

@@ -1,7 +1,10 @@
 //! Who asks, and what they may.
 
+use std::time::Instant;
+
 use super::app::App;
 use super::payload::{Sender, SlashCommand};
+use super::refused::SOON;
 use crate::chat::policy::{Caller as Asker, Rank};
 use crate::config;
 use crate::model::{Actor, Secret, TellTo};
@@ -109,6 +112,12 @@ impl App {
             Some(_) => Rank::Member,
             // Nobody to ask: whoever it is is listed in `sites.toml`, or no admin.
             None if self.tokens.are_none_for(&caller.team) => Rank::Member,
+            None if self
+                .refused()
+                .is_within(SOON, &caller.team, &caller.user, Instant::now()) =>
+            {
+                Rank::Untold
+            }
             None => {
                 self.ask_who(&caller.team, &caller.user);
                 Rank::Unknown

@@ -8,6 +8,10 @@ use crate::chat::grammar::SiteArg;
 use crate::engine::snapshot::Card;
 use crate::model::{Post, PostId, PostState, SiteName};
 
+/// Above a post that mirrors a message.
+const FOLLOWS: &str = "This post is made of a message in a channel. Once you change it here, edits \
+                       of the message no longer change it; if the message is deleted, so is the post.";
+
 /// The editor for a new post.
 pub(super) fn new(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<View, Trouble> {
     let nothing = Parts {
@@ -21,9 +25,10 @@ pub(super) fn new(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<View, Trouble
 /// The editor with a text that was written elsewhere.
 pub(super) fn new_from(at: &Desk<'_>, title: String, body: &str) -> Result<Answer, Trouble> {
     let Ok(text) = screens::split_body(body) else {
-        return Err(Trouble::Refused(
-            "This message is longer than the editor takes: 30,000 characters.".to_owned(),
-        ));
+        return Err(Trouble::Refused(format!(
+            "This message is longer than the editor takes: {}.",
+            screens::LONGEST_SHOWN
+        )));
     };
     Ok(for_new(at, at.only(), title, text)?.into())
 }
@@ -59,6 +64,7 @@ pub(super) async fn edit(at: &Desk<'_>, id: &PostId) -> Result<Answer, Trouble> 
     let Ok(text) = screens::split_body(&post.revision.body) else {
         return Ok(screens::too_long(&post.id, &post.revision.title).into());
     };
+    let follows = at.app.store.follows_message(&post.id).await?;
     Ok(screens::editor(&EditorForm {
         meta: EditorMeta {
             post: Some(post.id.clone()),
@@ -76,7 +82,7 @@ pub(super) async fn edit(at: &Desk<'_>, id: &PostId) -> Result<Answer, Trouble> 
         text,
         category: post.revision.category,
         at: post.publish_at,
-        notice: None,
+        notice: follows.then(|| FOLLOWS.to_owned()),
     })
     .into())
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::answer::PATIENCE;
 use super::app::App;
 use super::caller::Caller;
-use super::payload::{Envelope, Event};
+use super::payload::{Envelope, Event, to_keep};
 use super::signature::{Json, Signed};
 use super::{interaction, show};
 use crate::model::Actor;
@@ -63,8 +63,11 @@ async fn happened(
             if channel.is_none_or(|channel| channel.state == ChannelState::Removed) {
                 return Ok(());
             }
-            let text = String::from_utf8_lossy(body);
-            if app.store.receive(id, team, &text).await? {
+            // It was read before, so it can be again.
+            let Ok(kept) = to_keep(body) else {
+                return Ok(());
+            };
+            if app.store.receive(id, team, &kept).await? {
                 app.work.notify_one();
             }
         }

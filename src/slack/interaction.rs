@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use tokio::time::{Duration, Instant};
 
 use super::answer::{Answer, Desk, PATIENCE, Trouble, answer, excuse, seen, within};
 use super::app::App;
@@ -37,9 +38,12 @@ pub(super) async fn receive(State(app): State<App>, signed: Signed<Form>) -> Res
         }
         Interaction::Submission(submission) => submitted(&app, &submission).await,
         Interaction::MessageShortcut(shortcut) if shortcut.callback_id == PUBLISH_MESSAGE => {
-            let caller = Caller::of_sender(&shortcut.by, Some(shortcut.channel.clone()));
-            let answer = within(from_message(&app, &caller, &shortcut)).await;
-            show::show(&app, &caller, Place::Message { gives_way: false }, answer);
+            // Besides, because it may ask Slack for names: no answer waits for that.
+            tokio::spawn(async move {
+                let caller = Caller::of_sender(&shortcut.by, Some(shortcut.channel.clone()));
+                let answer = within(from_message(&app, &caller, &shortcut)).await;
+                show::show(&app, &caller, Place::Message { gives_way: false }, answer);
+            });
             StatusCode::OK.into_response()
         }
         Interaction::Shortcut(shortcut) if shortcut.callback_id == NEW_POST => {
@@ -348,15 +352,24 @@ async fn publish(
     )
 }
 
+/// So long names are waited for: a window has to open within 3 seconds.
+const NAMES: Duration = Duration::from_millis(1_500);
+
 /// The editor with what a message says.
 async fn from_message(
     app: &App,
     caller: &Caller,
     shortcut: &MessageShortcut,
 ) -> Result<Answer, Trouble> {
+    let until = Instant::now() + NAMES;
     let snapshot = seen(app, caller).await?;
     let at = Desk::open(app, caller, &snapshot, "")?;
-    let names = mirror::names(app, &caller.team, &shortcut.message.text).await?;
+    if shortcut.message.is_empty() {
+        return Err(Trouble::Refused(
+            "There is no text in this message that a post could be made of.".to_owned(),
+        ));
+    }
+    let names = mirror::names(app, &caller.team, &shortcut.message.text, until).await?;
     let (title, body) = mirror::text(&shortcut.message, &names);
     editor::new_from(&at, title, &body)
 }

@@ -1,6 +1,10 @@
 //! Messages of a channel as posts.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::app::App;
 use super::mrkdwn;
@@ -15,15 +19,36 @@ pub(super) type Names = HashMap<String, String>;
 /// More people than a message mentions; the rest keep their ids.
 const MOST_NAMES: usize = 50;
 
-/// The names of the people whom texts mention, as far as they are known. Those who are not are
-/// asked for, and known a moment later.
-pub(super) async fn names(app: &App, team: &str, text: &str) -> Result<Names, StoreError> {
+/// People who are asked for while somebody waits for the editor.
+const ASKED: usize = 8;
+
+/// So far may Slack's clock, which dates messages, be from ours, which dates the following.
+const CLOCKS: Duration = Duration::from_secs(5);
+
+/// The names of the people whom a text mentions. Slack is asked for those of whom none is known,
+/// and that is waited for `until` then; who is told later is known the next time.
+pub(super) async fn names(
+    app: &App,
+    team: &str,
+    text: &str,
+    until: Instant,
+) -> Result<Names, StoreError> {
     let ids = mentioned(text);
-    let known = known(app, team, &ids).await?;
-    for id in ids.iter().filter(|id| !known.contains_key(*id)) {
-        app.ask_who(team, id);
+    let names = known(app, team, &ids).await?;
+    let mut asked = JoinSet::new();
+    for id in ids.iter().filter(|id| !names.contains_key(*id)) {
+        let (app, team, id) = (app.clone(), team.to_owned(), id.clone());
+        if asked.len() < ASKED {
+            asked.spawn(async move { people::look_up(&app, &team, &[id]).await });
+        }
     }
-    Ok(known)
+    if asked.is_empty() {
+        return Ok(names);
+    }
+    let all = async { while asked.join_next().await.is_some() {} };
+    let _in_time = timeout_at(until, all).await.is_ok();
+    asked.detach_all();
+    known(app, team, &ids).await
 }
 
 async fn known(app: &App, team: &str, ids: &[String]) -> Result<Names, StoreError> {
@@ -73,7 +98,7 @@ pub(super) async fn keep(
     channel: &ChannelRow,
     message: &Spoken,
 ) -> Result<(), people::Unknown> {
-    let Some(user) = &message.user else {
+    let Some(user) = message.user.as_ref().filter(|_| !message.is_empty()) else {
         return Ok(());
     };
     let team = &channel.workspace;
@@ -89,10 +114,8 @@ pub(super) async fn keep(
         names.extend(known(app, team, &unknown).await?);
     }
     let (title, body) = text(message, &names);
-    if title.is_empty() {
-        return Ok(());
-    }
-    let name = names.get(user).unwrap_or(user).clone();
+    let name = names.get(user).or(message.user_name.as_ref());
+    let name = name.unwrap_or(user).clone();
     let by = Actor::chat(&name, format!("slack:{team}:{user}"));
     let draft = PostDraft {
         title,
@@ -124,6 +147,21 @@ pub(super) async fn keep(
     Ok(())
 }
 
+/// Brings the post of a message that was changed up to date. A message that was written before its
+/// channel was followed was not written for a blog: it has no post, and an edit makes none.
+pub(super) async fn change(
+    app: &App,
+    channel: &ChannelRow,
+    message: &Spoken,
+) -> Result<(), people::Unknown> {
+    let is_ours = is_written_since(channel.at, &message.ts)
+        || app.store.is_mirrored(&source(channel, &message.ts)).await?;
+    match is_ours {
+        true => keep(app, channel, message).await,
+        false => Ok(()),
+    }
+}
+
 /// Deletes the post of a message.
 pub(super) async fn drop(
     app: &App,
@@ -142,6 +180,12 @@ pub(super) async fn drop(
 
 fn source(channel: &ChannelRow, ts: &str) -> String {
     format!("slack:{}:{}:{ts}", channel.workspace, channel.id)
+}
+
+/// Whether a message was written after a moment, or so near to it that the clocks may differ. One
+/// that does not say when it was written was.
+fn is_written_since(at: Millis, ts: &str) -> bool {
+    said_at(ts).is_none_or(|said| said.plus(CLOCKS) >= at)
 }
 
 /// The moment in a `ts`: seconds, a dot, and what tells messages of one second apart.
@@ -163,6 +207,22 @@ mod tests {
     fn people_are_found_in_a_text_once_each() {
         let text = "<@U1> and <@U2|ann>, <@U1> again, <#C1|x> <@> <@é>";
         assert_eq!(mentioned(text), ["U1", "U2"]);
+    }
+
+    #[test]
+    fn what_was_written_before_is_told_from_what_came_after() {
+        let at = Millis(1_531_420_618_000);
+        for (ts, since) in [
+            ("1531420618.000100", true),
+            ("1531420700.000100", true),
+            ("1531420613.000000", true),
+            ("1531420612.999000", false),
+            ("1531334218.000100", false),
+            ("1.000000", false),
+            ("soon", true),
+        ] {
+            assert_eq!(is_written_since(at, ts), since, "{ts}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod oauth;
 mod pages;
 pub mod payload;
 mod people;
+mod refused;
 mod run;
 pub mod screens;
 pub mod seal;

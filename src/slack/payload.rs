@@ -7,13 +7,15 @@ mod command;
 mod event;
 mod interaction;
 mod message;
+mod surrogate;
+mod words;
 
 use serde_json::Value;
 
 use crate::model::Secret;
 
 pub use command::{Command, SlashCommand};
-pub use event::{Envelope, Event, MessageEvent, MessageKind};
+pub use event::{Envelope, Event, MessageEvent, MessageKind, to_keep};
 pub use interaction::{
     Action, Actions, Interaction, MessageRef, MessageShortcut, Sender, Shortcut, Submission,
     ViewState, ViewValue,
@@ -31,9 +33,10 @@ pub enum PayloadError {
     NotJson,
 }
 
-/// Reads JSON. Its nesting is limited by the parser, its length by the router.
-fn json(bytes: &[u8]) -> Result<Value, PayloadError> {
-    serde_json::from_slice(bytes).map_err(|_no_json| PayloadError::NotJson)
+/// Reads JSON, halves of characters as U+FFFD. Its nesting is limited by the parser, its length by
+/// whoever read it.
+pub(super) fn json(bytes: &[u8]) -> Result<Value, PayloadError> {
+    serde_json::from_slice(&surrogate::mended(bytes)).map_err(|_no_json| PayloadError::NotJson)
 }
 
 /// The text at a JSON pointer, if there is one; it may be empty.

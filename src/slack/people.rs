@@ -1,7 +1,10 @@
 //! Names, pictures and ranks of people, kept so that no answer waits for Slack.
 
-use super::api::ApiError;
+use std::time::Instant;
+
+use super::api::{ApiError, Person};
 use super::app::App;
+use super::refused::SOON;
 use crate::model::Millis;
 use crate::store::{PersonRow, StoreError};
 
@@ -16,32 +19,45 @@ pub(super) enum Unknown {
     Slack(#[from] ApiError),
 }
 
-/// Asks Slack who these people are, and keeps it. Somebody whom Slack does not know is kept under
-/// their id, so that nobody waits for them.
+/// Asks Slack who these people are, and keeps it. Whom Slack does not tell about, it is not asked
+/// about again for a minute; what was known of them stays.
 pub(super) async fn look_up(app: &App, team: &str, users: &[String]) -> Result<(), Unknown> {
+    let refused = app.refused();
     let token = match app.token(team).await {
         Ok(token) => token,
-        // Nobody there can be asked for.
-        Err(ApiError::Gone) => return Ok(()),
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            if !matches!(error, ApiError::Later { .. }) {
+                for user in users {
+                    refused.add(team, user, Instant::now());
+                }
+            }
+            return match error {
+                // Nobody there can be asked for.
+                ApiError::Gone => Ok(()),
+                error => Err(error.into()),
+            };
+        }
     };
     let mut found = Vec::new();
     let mut failed = None;
     for user in users {
+        if refused.is_within(SOON, team, user, Instant::now()) {
+            continue;
+        }
         let now = app.store.now().await?;
         match app.api.user(&token, user).await {
-            Ok(person) => found.push(row(
-                team,
-                user,
-                person.name,
-                person.picture,
-                person.admin,
-                now,
-            )),
-            Err(ApiError::Refused { .. }) => {
-                found.push(row(team, user, user.clone(), None, false, now));
+            Ok(person) => {
+                refused.remove(team, user);
+                found.push(row(team, user, person, now));
+            }
+            Err(error @ ApiError::Refused { .. }) => {
+                tracing::warn!(%error, workspace = team, user, "Slack does not say who somebody is");
+                refused.add(team, user, Instant::now());
             }
             Err(error) => {
+                if error == ApiError::Gone {
+                    refused.add(team, user, Instant::now());
+                }
                 failed = Some(error);
                 break;
             }
@@ -54,20 +70,13 @@ pub(super) async fn look_up(app: &App, team: &str, users: &[String]) -> Result<(
     }
 }
 
-fn row(
-    team: &str,
-    id: &str,
-    name: String,
-    picture: Option<String>,
-    admin: bool,
-    now: Millis,
-) -> PersonRow {
+fn row(team: &str, id: &str, person: Person, now: Millis) -> PersonRow {
     PersonRow {
         workspace: team.to_owned(),
         id: id.to_owned(),
-        name,
-        picture,
-        admin,
+        name: person.name,
+        picture: person.picture,
+        admin: person.admin,
         fetched_at: now,
     }
 }

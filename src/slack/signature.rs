@@ -15,7 +15,8 @@ use crate::model::{Millis, Secret};
 
 /// A clock may differ from Slack's by this much, and a replay works for this long; in seconds.
 pub const TOLERANCE: u64 = 300;
-/// Slack sends some kilobytes: a view of 100 blocks with its values stays below 400 KiB.
+/// Slack sends some kilobytes. A view has the text of its fields twice, as it was and as it is, and
+/// percent-encoded: with the longest that the editor takes it stays below 900 KiB.
 pub const BODY_BYTES: usize = 1024 * 1024;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-slack-signature");

@@ -1,7 +1,7 @@
 //! What is done on a schedule: events that came in, gaps in mirrored channels, names of people.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
@@ -10,11 +10,12 @@ use super::api::ApiError;
 use super::app::App;
 use super::payload::{Envelope, Event, MessageEvent, MessageKind, Spoken};
 use super::people::{self, Unknown};
+use super::refused::LATER;
 use super::{mirror, tell};
 use crate::engine::run::Health;
 use crate::engine::snapshot::ChatSites;
 use crate::model::Millis;
-use crate::store::{ChannelRow, ChannelState, Declared, Received};
+use crate::store::{ChannelRow, ChannelState, Declared, PersonRow, Received};
 
 /// Looked at again this often, whatever woke nobody.
 const SLOW: Duration = Duration::from_secs(20);
@@ -186,7 +187,7 @@ async fn handle(app: &App, received: &Received) -> Result<(), Unknown> {
             previous_text,
         } if previous_text.as_ref() == Some(&message.text) && message.edited.is_none() => Ok(()),
         MessageKind::Changed { message, .. } if message.is_for_the_channel() => {
-            mirror::keep(app, &channel, &message).await
+            mirror::change(app, &channel, &message).await
         }
         MessageKind::Deleted { deleted_ts } => {
             Ok(mirror::drop(app, &channel, &deleted_ts, &ts).await?)
@@ -349,7 +350,15 @@ fn newest_of(messages: &[Spoken]) -> Option<String> {
 /// Asks again who people are, a few at a time.
 async fn refresh_people(app: &App) -> Result<(), Unknown> {
     let now: Millis = app.store.now().await?;
-    for person in app.store.stale_people(now.minus(STALE), PEOPLE).await? {
+    // Those whom Slack does not tell about stand before the others, and are not to stay in their way.
+    let refused = app.refused();
+    let most = PEOPLE.saturating_add(u32::try_from(refused.len()).unwrap_or(u32::MAX));
+    let people = app.store.stale_people(now.minus(STALE), most).await?;
+    let is_refused = |person: &PersonRow| {
+        refused.is_within(LATER, &person.workspace, &person.id, Instant::now())
+    };
+    let asked = people.iter().filter(|person| !is_refused(person));
+    for person in asked.take(PEOPLE as usize) {
         match people::look_up(app, &person.workspace, std::slice::from_ref(&person.id)).await {
             Err(Unknown::Slack(error)) => {
                 debug!(%error, "cannot ask who somebody is");

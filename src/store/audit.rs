@@ -16,8 +16,10 @@ use crate::model::{Actor, Millis, SiteName};
 pub struct AuditRow {
     /// When, in milliseconds since the epoch.
     pub at: i64,
-    /// Who.
+    /// Who, by the name that they show.
     pub who: String,
+    /// Who exactly, as `slack:TEAM:USER`; `None` for the file, the loop and the command line.
+    pub account: Option<String>,
     /// Through which door.
     pub door: String,
     /// What.
@@ -41,6 +43,7 @@ pub(super) struct Line<'a> {
 struct Row<'a> {
     id: String,
     who: Cow<'a, str>,
+    account: Option<Cow<'a, str>>,
     door: &'static str,
     action: &'a str,
     site: Option<&'a SiteName>,
@@ -66,6 +69,7 @@ pub(super) async fn audit_lines(
         .map(|line| Row {
             id: new_id(),
             who: without_nul(&line.by.name),
+            account: line.by.account.as_deref().map(without_nul),
             door: line.by.door.as_str(),
             action: line.action,
             site: line.site,
@@ -75,9 +79,9 @@ pub(super) async fn audit_lines(
         .collect();
     let sql = each!(
         tx.dialect(),
-        "INSERT INTO audit (id, at, who, door, action, site, detail, request) \
-         SELECT e.value->>'id', $2, e.value->>'who', e.value->>'door', e.value->>'action', \
-         e.value->>'site', e.value->>'detail', e.value->>'request' FROM ",
+        "INSERT INTO audit (id, at, who, account, door, action, site, detail, request) \
+         SELECT e.value->>'id', $2, e.value->>'who', e.value->>'account', e.value->>'door', \
+         e.value->>'action', e.value->>'site', e.value->>'detail', e.value->>'request' FROM ",
         "($1) AS e WHERE true ON CONFLICT DO NOTHING"
     );
     let written = tx!(tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(at.0)
@@ -166,7 +170,8 @@ impl Reader {
     /// [`StoreError`] when the database cannot be reached.
     pub async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
         Ok(pool!(&self.pool, pool => sqlx::query_as(
-                "SELECT at, who, door, action, site, detail FROM audit ORDER BY at DESC, id DESC LIMIT $1")
+                "SELECT at, who, account, door, action, site, detail FROM audit \
+                 ORDER BY at DESC, id DESC LIMIT $1")
             .bind(i64::from(limit)).fetch_all(pool).await?))
     }
 
@@ -177,7 +182,8 @@ impl Reader {
     /// [`StoreError`] when the database cannot be reached.
     pub async fn done(&self, request: &str) -> Result<Option<AuditRow>, StoreError> {
         Ok(pool!(&self.pool, pool => sqlx::query_as(
-                "SELECT at, who, door, action, site, detail FROM audit WHERE request = $1")
+                "SELECT at, who, account, door, action, site, detail FROM audit \
+                 WHERE request = $1")
             .bind(request).fetch_optional(pool).await?))
     }
 }

@@ -20,6 +20,8 @@ pub enum Mirrored {
     Changed(PostId),
     /// The post shows this version, or one with the same text.
     Unchanged(PostId),
+    /// Somebody changed the post itself: it stays as they wrote it.
+    Rewritten,
     /// A later version was there before, or the message or its post is deleted.
     Older,
 }
@@ -27,6 +29,8 @@ pub enum Mirrored {
 #[derive(FromRow)]
 struct Known {
     id: String,
+    /// The version of the message that the post shows; none of them once somebody changed the post
+    /// itself.
     source_version: Option<String>,
     state: String,
 }
@@ -34,7 +38,7 @@ struct Known {
 impl Store {
     /// Makes a post of a message of a channel (`source`, as `slack:TEAM:CHANNEL:TS`), or changes
     /// the one that it is. An older version never replaces a newer one; versions are compared as
-    /// text. What was deleted, there or here, stays deleted.
+    /// text. What was deleted, there or here, stays deleted; what was changed here stays as it is.
     ///
     /// # Errors
     ///
@@ -137,8 +141,13 @@ async fn change(
     by: &Actor,
 ) -> Result<Mirrored, StoreError> {
     let id: PostId = parsed(&known.id)?;
-    let shown = known.source_version.as_deref().unwrap_or_default();
-    if known.state == "deleted" || version < shown {
+    if known.state == "deleted" {
+        return unless_done(&mut tx, by, Mirrored::Older).await;
+    }
+    let Some(shown) = known.source_version.as_deref() else {
+        return unless_done(&mut tx, by, Mirrored::Rewritten).await;
+    };
+    if version < shown {
         return unless_done(&mut tx, by, Mirrored::Older).await;
     }
     if version == shown {
@@ -186,6 +195,30 @@ async fn change(
 }
 
 impl super::Reader {
+    /// Whether there is a post of a message (`source`, as [`Store::mirror`] has it), or was one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn is_mirrored(&self, source: &str) -> Result<bool, StoreError> {
+        let found: Option<String> = super::db::pool!(&self.pool, pool => sqlx::query_scalar(
+                "SELECT id FROM post WHERE source = $1")
+            .bind(source).fetch_optional(pool).await?);
+        Ok(found.is_some())
+    }
+
+    /// Whether a post changes when the message changes that it was made of.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database cannot be reached.
+    pub async fn follows_message(&self, post: &PostId) -> Result<bool, StoreError> {
+        let version: Option<Option<String>> = super::db::pool!(&self.pool, pool =>
+            sqlx::query_scalar("SELECT source_version FROM post WHERE id = $1")
+                .bind(post.as_str()).fetch_optional(pool).await?);
+        Ok(version.flatten().is_some())
+    }
+
     /// How many posts there are of messages of a channel.
     ///
     /// # Errors

@@ -63,7 +63,8 @@ impl Reader {
 }
 
 impl Store {
-    /// Changes a post. `None`: there is no such post, or it is deleted.
+    /// Changes a post. `None`: there is no such post, or it is deleted. One that mirrors a message
+    /// no longer follows it from here on: what a person wrote is not written over.
     ///
     /// # Errors
     ///
@@ -88,20 +89,27 @@ impl Store {
             };
             (post.state, post.publish_at) = when(publish, now, dated);
         }
+        let old = post.revision;
         let revision = storable(Revision {
-            title: change.title.clone().unwrap_or(post.revision.title),
-            body: change.body.clone().unwrap_or(post.revision.body),
-            category: change.category.clone().unwrap_or(post.revision.category),
-            author: post.revision.author,
+            title: change.title.clone().unwrap_or_else(|| old.title.clone()),
+            body: change.body.clone().unwrap_or_else(|| old.body.clone()),
+            category: change
+                .category
+                .clone()
+                .unwrap_or_else(|| old.category.clone()),
+            author: old.author.clone(),
             published_at: post.publish_at,
         });
+        let rewritten = (&revision.title, &revision.body, &revision.category)
+            != (&old.title, &old.body, &old.category);
         let changed = revision.digest() != post.digest;
         let digest = keep_revision(&mut tx, &revision).await?;
         tx!(&mut tx, conn => sqlx::query(
                 "UPDATE post SET state = $2, publish_at = $3, digest = $4, title = $5, \
-                 updated_at = $6 WHERE id = $1")
+                 updated_at = $6, \
+                 source_version = CASE WHEN $7 THEN NULL ELSE source_version END WHERE id = $1")
             .bind(id.as_str()).bind(post.state.as_str()).bind(post.publish_at.map(|at| at.0))
-            .bind(&digest).bind(&revision.title).bind(now.0).execute(conn).await.map(|_| ())?);
+            .bind(&digest).bind(&revision.title).bind(now.0).bind(rewritten).execute(conn).await.map(|_| ())?);
         if changed {
             remember(&mut tx, id, &digest, now, by).await?;
         }

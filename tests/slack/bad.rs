@@ -315,6 +315,38 @@ fn payloads_of_any_shape_break_nothing() {
 }
 
 #[test]
+fn half_a_character_loses_nothing_else() {
+    let mut club = Club::new(World::on_sqlite());
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    slack.wait_for_calls("conversations.history", 1);
+    let text = r"half \ud83d emoji, and a whole \ud83d\ude00";
+    let read = "half \u{fffd} emoji, and a whole 😀";
+    let ts = slack.say("C0X", ADA, "");
+    let event = format!(
+        r#"{{"type":"event_callback","team_id":"{TEAM}","event_id":"EvHALF","event":{{
+            "type":"message","channel":"{CHANNEL}","user":"{ADA}","ts":"{ts}","text":"{text}"}}}}"#
+    );
+    let answer = Request::new("/slack/events", "application/json", event).send(&url, &[]);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    eventually("it is a post", || {
+        (club.feed(&url, "garden") == [read]).then_some(())
+    });
+    let trigger = slack.trigger(TEAM, ADA);
+    let payload = format!(
+        r#"{{"type":"message_action","callback_id":"publish_message","trigger_id":"{trigger}",
+            "team":{{"id":"{TEAM}"}},"user":{{"id":"{ADA}"}},"channel":{{"id":"{CHANNEL}"}},
+            "message":{{"type":"message","user":"{ADA}","ts":"{ts}","text":"{text}"}}}}"#
+    );
+    let body = form(&[("payload", &payload)]);
+    let answer = Request::new("/slack/interactions", FORM, body).send(&url, &[]);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let editor = slack.wait_for_modal(ADA, "New post");
+    assert_eq!(editor.elements("title")[0].1["initial_value"], read);
+}
+
+#[test]
 fn hostile_text_is_stored_as_written_and_shown_safely() {
     let mut club = Club::new(World::on_sqlite());
     club.rendered();
@@ -376,8 +408,23 @@ fn a_long_text_goes_in_several_fields_and_comes_back_whole() {
         text.matches("All work").count()
     );
     assert!(html.contains("The end."));
+    // As long as Slack's messages can be, in a script that takes most room on the way.
+    let text = format!("The whole story\n\n{}", "長い話です ".repeat(6_660));
+    let message =
+        json!({ "type": "message", "user": ADA, "ts": "1795252000.000150", "text": text });
+    let length = text.chars().count();
+    assert!((39_900..=40_000).contains(&length), "{length}");
+    slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &message);
+    let editor = slack.wait_for_modal(ADA, "New post");
+    let reply = slack.submit(&url, ADA, &editor, &[]);
+    assert_eq!(reply.errors(), Value::Null, "{:?}", reply.answer);
+    eventually("all of it is published", || {
+        let feed = get(&url, "/sites/garden/feed.json").json();
+        let html = feed["items"][0]["content_html"].as_str()?;
+        (html.matches("長い話です").count() == 6_660).then_some(())
+    });
     // Longer than the editor: said, not cut.
-    let message = json!({ "type": "message", "user": ADA, "ts": "1795252000.000200", "text": "x ".repeat(17_000) });
+    let message = json!({ "type": "message", "user": ADA, "ts": "1795252000.000200", "text": "x ".repeat(25_000) });
     let reply = slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &message);
     let said = slack.wait_for_responses(&reply, 1).pop().unwrap().words();
     assert!(said.contains("longer than the editor takes"), "{said}");
@@ -389,26 +436,30 @@ fn shortcuts_open_the_editor() {
     club.rendered();
     let (_serve, url) = club.serve();
     let slack = &club.slack;
-    // Somebody is asked for by name once; then names are known.
     let message = json!({
         "type": "message", "user": ADA, "ts": "1795252000.000100",
         "text": "*Big news*\nSee <https://example.org/a?b=1&amp;c=2|the page>, says <@U0GRACE> :tada:\n• one\n• two\n```let a = 1 &lt; 2;```",
     });
-    let body = eventually("Grace has a name", || {
-        slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &message);
-        let editor = slack.wait_for_modal(ADA, "New post");
-        let text = editor.elements("body.0")[0].1["initial_value"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        slack.close(&url, ADA, &editor);
-        text.contains("Grace").then_some((editor, text))
-    });
-    let (editor, text) = body;
+    slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &message);
+    let editor = slack.wait_for_modal(ADA, "New post");
+    let text = editor.elements("body.0")[0].1["initial_value"].as_str();
+    let text = text.unwrap().to_owned();
+    slack.close(&url, ADA, &editor);
     assert_eq!(editor.elements("title")[0].1["initial_value"], "Big news");
-    for part in ["[the page](", "🎉", "let a = 1 < 2;", "one"] {
+    for part in ["[the page](", "Grace", "🎉", "let a = 1 < 2;", "one"] {
         assert!(text.contains(part), "no {part} in {text}");
     }
+    // Of one that says nothing itself, what it forwards; of one with nothing at all, no post.
+    let mut forwarded = json!({ "type": "message", "user": ADA, "ts": "1795252000.000200", "text": "",
+        "attachments": [{ "is_share": true, "text": "*Old news*\nfrom &lt;there&gt;" }] });
+    slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &forwarded);
+    let editor = slack.wait_for_modal(ADA, "New post");
+    assert_eq!(editor.elements("title")[0].1["initial_value"], "Old news");
+    slack.close(&url, ADA, &editor);
+    forwarded["attachments"] = json!([{ "text": 7 }, "text", null]);
+    let reply = slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &forwarded);
+    let said = slack.wait_for_responses(&reply, 1).pop().unwrap().words();
+    assert!(said.contains("no text in this message"), "{said}");
     let trigger = slack.trigger(TEAM, ADA);
     let payload = json!({
         "type": "shortcut", "callback_id": "new_post", "trigger_id": trigger,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::club::Club;
+use crate::club::{Club, id_in};
 use crate::on_both;
 use crate::support::http::get;
 use crate::support::slack::client::Request;
@@ -88,6 +88,92 @@ fn a_channel_becomes_a_blog(world: World) {
     slack.event(&url, TEAM, &file);
     change(&later(300), "Seeds are sold out");
     titles(&["Seeds are sold out"]);
+}
+
+fn changed(ts: &str, at: &str, text: &str) -> Value {
+    let mut event = message(at, "");
+    event["subtype"] = json!("message_changed");
+    event["message"] = message(ts, text);
+    event["message"]["edited"] = json!({ "user": ADA, "ts": at });
+    event["previous_message"] = message(ts, "As it was");
+    event
+}
+
+#[test]
+fn an_edit_publishes_nothing_that_was_written_before_following() {
+    let mut club = Club::new(World::on_sqlite());
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    slack.wait_for_calls("conversations.history", 1);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let ago = |seconds: u64| format!("{}.000100", now - seconds);
+    let old = changed(&ago(86_400), &ago(0), "Among ourselves");
+    slack.event(&url, TEAM, &old);
+    // Slack's clock need not be ours, and the event of a message can be lost.
+    slack.event(&url, TEAM, &changed(&ago(2), &ago(0), "Edited at once"));
+    eventually("what came last is a post", || {
+        (club.feed(&url, "garden") == ["Edited at once"]).then_some(())
+    });
+    // What has a post is edited, whenever it was written.
+    slack.event(&url, TEAM, &message(&ago(7_200), "Told late"));
+    let edit = changed(&ago(7_200), &ago(0), "Told late, and better");
+    slack.event(&url, TEAM, &edit);
+    eventually("it is edited", || {
+        (club.feed(&url, "garden") == ["Edited at once", "Told late, and better"]).then_some(())
+    });
+}
+
+#[test]
+fn what_somebody_wrote_in_the_editor_is_not_written_over() {
+    let mut club = Club::new(World::on_sqlite());
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    slack.wait_for_calls("conversations.history", 1);
+    let (ts, _) = slack.write(&url, TEAM, ADA, CHANNEL, "Typed in haste");
+    let id = eventually("it is a post", || {
+        let listed = club.say(&url, ADA, "list mine");
+        listed.contains("in haste").then(|| id_in(&listed))
+    });
+    let opened = |notice: &str| {
+        club.say(&url, ADA, &format!("edit {id}"));
+        let editor = slack.wait_for_modal(ADA, "Edit post");
+        let told = editor.words().contains("edits of the message no longer");
+        assert_eq!(told, !notice.is_empty(), "{}", editor.words());
+        editor
+    };
+    let editor = opened("that it follows a message");
+    let typed = [("title", "Written with care"), ("body.0", "In peace.")];
+    let reply = slack.submit(&url, ADA, &editor, &typed);
+    assert_eq!(reply.errors(), Value::Null, "{:?}", reply.answer);
+    slack.close(&url, ADA, &slack.wait_for_modal(ADA, "Saved"));
+    let editor = opened("");
+    slack.close(&url, ADA, &editor);
+    let later = |text: &str| {
+        let (at, _) = slack.write(&url, TEAM, ADA, CHANNEL, text);
+        eventually(text, || {
+            club.feed(&url, "garden")
+                .contains(&text.to_owned())
+                .then_some(())
+        });
+        at
+    };
+    slack.event(
+        &url,
+        TEAM,
+        &changed(&ts, &slack.say("C0X", ADA, ""), "Hasty"),
+    );
+    later("Something else");
+    let both = ["Something else", "Written with care"];
+    assert_eq!(club.feed(&url, "garden"), both);
+    let mut gone = message(&slack.say("C0X", ADA, ""), "");
+    gone["subtype"] = json!("message_deleted");
+    gone["deleted_ts"] = json!(ts);
+    slack.event(&url, TEAM, &gone);
+    eventually("its post is gone", || {
+        (club.feed(&url, "garden") == ["Something else"]).then_some(())
+    });
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod events;
 mod install;
 mod kills;
 mod life;
+mod people;
 mod posts;
 mod secrets;
 mod tokens;

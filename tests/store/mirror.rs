@@ -1,6 +1,6 @@
 //! One post for each message, however often and in whatever order its events arrive.
 
-use microblot::model::{Actor, Millis, Post, PostDraft, PostState, Publish, SiteName};
+use microblot::model::{Actor, Millis, Post, PostChange, PostDraft, PostState, Publish, SiteName};
 use microblot::store::{Mirrored, SiteRow, Store};
 use proptest::prelude::*;
 
@@ -11,6 +11,7 @@ on_both!(
     an_older_version_never_wins,
     a_deletion_that_came_first,
     what_somebody_deleted_stays_deleted,
+    what_somebody_wrote_is_not_written_over,
     a_post_keeps_its_date_and_place,
     the_same_message_many_times_at_once,
 );
@@ -97,6 +98,37 @@ async fn what_somebody_deleted_stays_deleted(db: Db) {
     assert_eq!(mirror(&store, &foo, "2", "Hello!").await, Mirrored::Older);
     assert_eq!(store.unmirror(SOURCE, "3", &ann()).await.unwrap(), None);
     assert_eq!(row(&store, "foo").await.posts_version, 2);
+}
+
+async fn what_somebody_wrote_is_not_written_over(db: Db) {
+    let (store, foo) = with_foo(&db).await;
+    let Mirrored::New(id) = mirror(&store, &foo, "1", "Hello").await else {
+        panic!("it is new");
+    };
+    // Another date, and the text as it is: it goes on with the message.
+    let dated = PostChange {
+        title: Some("Hello".to_owned()),
+        publish: Some(Publish::At(Millis(1_700_000_000_000))),
+        ..PostChange::default()
+    };
+    store.edit_post(&id, &dated, &ann()).await.unwrap();
+    assert!(store.follows_message(&id).await.unwrap());
+    let changed = mirror(&store, &foo, "2", "Hello!").await;
+    assert_eq!(changed, Mirrored::Changed(id.clone()));
+    let filed = PostChange {
+        category: Some(Some("Greetings".to_owned())),
+        ..PostChange::default()
+    };
+    store.edit_post(&id, &filed, &ann()).await.unwrap();
+    assert!(!store.follows_message(&id).await.unwrap());
+    for version in ["1", "2", "3"] {
+        let kept = mirror(&store, &foo, version, "Written over").await;
+        assert_eq!(kept, Mirrored::Rewritten, "{version}");
+    }
+    assert_eq!(only_post(&store).await.revision.title, "Hello!");
+    let gone = store.unmirror(SOURCE, "4", &ann()).await.unwrap();
+    assert_eq!(gone, Some(id.clone()));
+    assert_eq!(mirror(&store, &foo, "5", "Late").await, Mirrored::Older);
 }
 
 async fn a_post_keeps_its_date_and_place(db: Db) {

@@ -554,21 +554,26 @@ async fn changes_of_posts_are_in_the_audit_trail(db: Db) {
     store.publish_due_posts().await.unwrap();
     store.delete_post(&post.id, &ann()).await.unwrap();
     let lines = store.audit(4).await.unwrap();
+    let account = Some("slack:T0TEAM:U0ANN");
     let told: Vec<_> = lines
         .iter()
         .map(|line| {
             assert_eq!(line.site.as_deref(), Some("foo"));
             assert_eq!(line.detail.as_deref(), Some(post.id.as_str()));
-            (line.action.as_str(), line.who.as_str())
+            (
+                line.action.as_str(),
+                line.who.as_str(),
+                line.account.as_deref(),
+            )
         })
         .collect();
     assert_eq!(
         told,
         [
-            ("delete", "ann"),
-            ("publish post", "microblot"),
-            ("edit", "ann"),
-            ("new", "ann")
+            ("delete", "ann", account),
+            ("publish post", "microblot", None),
+            ("edit", "ann", account),
+            ("new", "ann", account),
         ]
     );
 }

@@ -25,6 +25,8 @@ use world::World;
 
 /// What Slack signs with.
 pub const SIGNING_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+/// What Slack sent to prove itself before it signed, and still sends.
+pub const VERIFICATION_TOKEN: &str = "legacy-and-unused";
 /// The app's id in OAuth.
 pub const CLIENT_ID: &str = "1234567890.9876543210";
 /// Its secret there.

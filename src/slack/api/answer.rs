@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::error::ApiError;
 use crate::http;
 use crate::model::{Millis, Secret};
-use crate::slack::payload::Spoken;
+use crate::slack::payload::{self, Spoken};
 
 /// A page of 999 long messages stays below; everything else is far smaller.
 const ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -103,7 +103,7 @@ pub(super) async fn judge<T: Read>(response: Response) -> Result<T, ApiError> {
         return Err(error);
     }
     let body = body(response).await?;
-    let Ok(answer) = serde_json::from_slice::<Value>(&body) else {
+    let Ok(answer) = payload::json(&body) else {
         return Err(strange(status));
     };
     match answer.get("ok").and_then(Value::as_bool) {

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::message::Spoken;
+use super::words::words;
 use super::{PayloadError, json, list, name, needed, text};
 
 /// What comes to the address of events.
@@ -108,6 +109,20 @@ impl Envelope {
     }
 }
 
+/// What is kept of an event until it is handled: what [`Envelope::parse`] reads of it. The token
+/// that Slack sends along, and for whom it sends the event, stay out of the database.
+///
+/// # Errors
+///
+/// [`PayloadError`] if it is no JSON.
+pub fn to_keep(body: &[u8]) -> Result<String, PayloadError> {
+    let Value::Object(mut envelope) = json(body)? else {
+        return Err(PayloadError::Missing("/type"));
+    };
+    envelope.retain(|key, _| ["type", "event_id", "team_id", "event"].contains(&key.as_str()));
+    Ok(Value::Object(envelope).to_string())
+}
+
 impl Event {
     fn read(value: &Value) -> Result<Self, PayloadError> {
         Ok(match needed(value, "/event/type")?.as_str() {
@@ -151,8 +166,10 @@ impl MessageKind {
                 }
                 Ok(Self::Changed {
                     message,
-                    previous_text: text(value, "/event/previous_message/text")
-                        .map(ToOwned::to_owned),
+                    previous_text: value
+                        .pointer("/event/previous_message")
+                        .filter(|previous| previous.is_object())
+                        .map(words),
                 })
             }
             _ => Spoken::read(at("/event"))

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
-use super::{flag, list, name, text};
+use super::words::words;
+use super::{flag, list, name};
 
 /// A message as it stands in a channel: from an event, from the history, under a shortcut.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +10,9 @@ pub struct Spoken {
     pub ts: String,
     /// Who wrote it, if a person did.
     pub user: Option<String>,
-    /// In mrkdwn, escaped as Slack does.
+    /// What they are called, where the message says so.
+    pub user_name: Option<String>,
+    /// In mrkdwn, escaped as Slack does; what is attached, if it says nothing itself.
     pub text: String,
     /// What is attached.
     pub files: Vec<FileLink>,
@@ -42,7 +45,10 @@ impl Spoken {
         Some(Self {
             ts: name(value, "/ts")?,
             user: name(value, "/user"),
-            text: text(value, "/text").unwrap_or_default().to_owned(),
+            user_name: ["display_name", "real_name", "name"]
+                .into_iter()
+                .find_map(|key| name(value, &format!("/user_profile/{key}"))),
+            text: words(value),
             files: list(value, "/files")
                 .iter()
                 .filter_map(FileLink::read)
@@ -63,6 +69,11 @@ impl Spoken {
         );
         let reply = self.thread_ts.as_ref().is_some_and(|root| *root != self.ts);
         plain && !reply && !self.bot && self.user.is_some()
+    }
+
+    /// Whether there is nothing in it that can be shown elsewhere.
+    pub fn is_empty(&self) -> bool {
+        self.text.trim().is_empty() && self.files.is_empty()
     }
 
     /// What is left of a deleted message that others had replied to.

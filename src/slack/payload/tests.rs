@@ -314,6 +314,7 @@ fn events_are_read() {
                         user: Some(
                             "U1",
                         ),
+                        user_name: None,
                         text: "hi",
                         files: [
                             FileLink {
@@ -556,6 +557,18 @@ proptest! {
         let _ = Command::parse(&body);
         let _ = Interaction::parse(&body);
         let _ = Envelope::parse(&body);
+    }
+
+    #[test]
+    fn what_is_kept_of_an_event_says_the_same(value in any_json(), more in any_json()) {
+        let whole = json!({
+            "token": "secret", "type": "event_callback", "team_id": "T1", "event_id": "E1",
+            "event": value, "authorizations": more, "event_context": "secret", "more": more,
+        });
+        let whole = whole.to_string();
+        let kept = to_keep(whole.as_bytes()).unwrap();
+        prop_assert!(!kept.contains("secret"));
+        prop_assert_eq!(Envelope::parse(kept.as_bytes()), Envelope::parse(whole.as_bytes()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::actions::{Action, Callback, EditorMeta, ListOf, Stage};
 use super::messages::{page, prose};
-use super::split::{LONGEST, Parts, join_body};
+use super::split::{LONGEST, LONGEST_SHOWN, Parts, join_body};
 use crate::chat::grammar::Which;
 use crate::model::{Millis, PostId, SiteName};
 use crate::slack::blocks::{
@@ -249,7 +249,7 @@ impl Typed {
         } else if units(&body) > LONGEST || self.text.parts.len() > FIELDS {
             problem(
                 &self::body(0),
-                "This is longer than the editor can show again: at most 30,000 characters.",
+                &format!("This is longer than the editor can show again: at most {LONGEST_SHOWN}."),
             );
         }
         problems
@@ -260,7 +260,9 @@ impl Typed {
 pub fn too_long(post: &PostId, title: &str) -> Message {
     let text = Mrkdwn::new()
         .bold(title)
-        .raw(" is too long for Slack's editor, which takes 30,000 characters. ")
+        .raw(" is too long for Slack's editor, which takes ")
+        .raw(LONGEST_SHOWN)
+        .raw(". ")
         .raw("Edit it on the command line: ")
         .code(&format!("microblot edit {post} --file post.md"));
     Message::new(

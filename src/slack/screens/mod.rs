@@ -26,5 +26,5 @@ pub use posts::{
 pub use sites::{
     BUILDS, InfoView, Mood, SITES, SiteRowView, SiteView, history, info, plan, sites, status,
 };
-pub use split::{Parts, split_body};
+pub use split::{LONGEST_SHOWN, Parts, split_body};
 pub use telling::{Told, digest, told};

@@ -5,8 +5,11 @@ use crate::slack::blocks::units;
 /// What a field takes.
 const FIELD: usize = 3000;
 
-/// What the editor takes, in UTF-16 units: about 15 pages.
-pub const LONGEST: usize = 30_000;
+/// What the editor takes, in UTF-16 units: a message of Slack's has up to 40,000, and Markdown needs
+/// some more for what it escapes. A view has room for it: 100 blocks, and 250 KB.
+pub const LONGEST: usize = 48_000;
+/// The same for people.
+pub const LONGEST_SHOWN: &str = "48,000 characters";
 
 /// A text that is too long for the editor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

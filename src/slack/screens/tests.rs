@@ -20,6 +20,7 @@ use crate::model::{
 };
 use crate::slack::blocks::limits::check;
 use crate::slack::blocks::tests::hostile;
+use crate::slack::blocks::units;
 use crate::store::BuildRow;
 use crate::store::Flood;
 
@@ -434,7 +435,7 @@ close: Close
 (Whoever has the link can see it, until <!date^1763700000^{date_short_pretty} {time}|2025-11-21 04:40 UTC>. Search engines cannot.)
 [Open the preview]
 "###);
-    insta::assert_snapshot!(seen(&editor::too_long(&id(1), "War and Peace")), @r###"*War and Peace* is too long for Slack's editor, which takes 30,000 characters. Edit it on the command line: `microblot edit 1000000000 --file post.md`"###);
+    insta::assert_snapshot!(seen(&editor::too_long(&id(1), "War and Peace")), @r###"*War and Peace* is too long for Slack's editor, which takes 48,000 characters. Edit it on the command line: `microblot edit 1000000000 --file post.md`"###);
 }
 
 #[test]
@@ -636,8 +637,8 @@ fn problems_are_told_at_their_fields() {
         title: "x".repeat(129),
         site: Some(site(1)),
         text: Parts {
-            parts: vec!["x".repeat(2990); 11],
-            joins: "p".repeat(10),
+            parts: vec!["x".repeat(2990); 17],
+            joins: "p".repeat(16),
         },
         ..nothing
     };
@@ -682,7 +683,7 @@ fn a_text_is_split_where_it_reads_best() {
         split(&format!("{} {}", "x".repeat(2000), "y".repeat(2000))),
         (vec![2000, 2000], "s".to_owned())
     );
-    assert_eq!(split_body(&"x".repeat(30_001)).unwrap_err().length, 30_001);
+    assert_eq!(split_body(&"x".repeat(48_001)).unwrap_err().length, 48_001);
 }
 
 #[test]
@@ -771,6 +772,20 @@ fn an_action_is_read_as_it_was_written_and_nothing_else_is() {
     }
 }
 
+#[test]
+fn the_longest_text_is_a_view_that_slack_takes() {
+    // The last one has a place to part it just behind the middle of each field.
+    let parted = format!("{} ", "x".repeat(1_501));
+    for piece in ["x", "語", "🦀", "\"", "x\n", "x \n\n", &parted] {
+        let text: String = piece.repeat(LONGEST / units(piece));
+        assert!((40_000..=LONGEST).contains(&units(&text)));
+        let parts = split_body(&text).unwrap();
+        assert!(parts.parts.len() <= 33, "{}", parts.parts.len());
+        json(&editor::editor(&form("x", parts)));
+        assert!(split_body(&format!("{text}{parted}{parted}")).is_err());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -779,14 +794,14 @@ proptest! {
         prop_oneof![
             "[a-z]{1,900}", any::<String>(), Just("\n\n".to_owned()), Just("\n".to_owned()),
             Just(" ".repeat(700)), Just("\n".repeat(1200)), Just("🦀".repeat(400)), Just("\r\n".to_owned()),
-        ], 0..60)
+        ], 0..90)
     ) {
         let text = pieces.concat();
         match split_body(&text) {
             Err(too_long) => prop_assert!(too_long.length > LONGEST),
             Ok(Parts { parts, joins }) => {
                 prop_assert_eq!(parts.len(), joins.len() + 1);
-                prop_assert!(parts.len() <= 21);
+                prop_assert!(parts.len() <= 33);
                 prop_assert!(parts.len() == 1 || parts.iter().all(|part| !part.is_empty()));
                 prop_assert_eq!(join_body(parts.iter().map(String::as_str), &joins), text.as_str());
                 // And through the editor, with every view within its limits.

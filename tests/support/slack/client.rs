@@ -9,7 +9,7 @@ use url::form_urlencoded;
 
 use super::super::http::{self, Answer};
 use super::shown::elements;
-use super::{CHANNEL, Place, SIGNING_SECRET, Shown, Slack};
+use super::{CHANNEL, Place, SIGNING_SECRET, Shown, Slack, VERIFICATION_TOKEN};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -128,7 +128,7 @@ impl Slack {
         let (trigger, key, url) = self.means(team, user, channel);
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs([
-                ("token", "legacy-and-unused"),
+                ("token", VERIFICATION_TOKEN),
                 ("team_id", team),
                 ("team_domain", "example"),
                 ("channel_id", channel),
@@ -282,7 +282,7 @@ impl Slack {
     pub fn event(&self, server: &str, team: &str, event: &Value) -> Reply {
         let id = format!("Ev{:08}", self.shared.lock().next());
         let body = json!({
-            "token": "legacy-and-unused", "team_id": team, "api_app_id": "A0APP", "event": event,
+            "token": VERIFICATION_TOKEN, "team_id": team, "api_app_id": "A0APP", "event": event,
             "type": "event_callback", "event_id": id, "event_time": 1_795_252_400,
             "authorizations": [{ "team_id": team, "user_id": "U0BOT", "is_bot": true }],
         });
@@ -373,7 +373,7 @@ impl Slack {
     fn payload(&self, kind: &str, team: &str, user: &str) -> Value {
         let trigger = self.shared.lock().new_trigger(team, user);
         json!({
-            "type": kind, "token": "legacy-and-unused", "api_app_id": "A0APP", "trigger_id": trigger,
+            "type": kind, "token": VERIFICATION_TOKEN, "api_app_id": "A0APP", "trigger_id": trigger,
             "team": { "id": team, "domain": "example" }, "enterprise": null,
             "user": { "id": user, "username": user.to_lowercase(), "team_id": team },
             "is_enterprise_install": false, "action_ts": "1795252400.000001",

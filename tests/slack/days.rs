@@ -123,7 +123,7 @@ fn who_scheduled_a_post_is_told_that_it_is_live() {
     let told = slack.wait_for_message("D0ADA", "Publication of *On time*");
     eventually("it is live", || {
         let told = slack.message("D0ADA", told.ts())?.words();
-        told.contains("Live at https://garden.example.org/on-time.html")
+        told.contains("https://garden.example.org/on-time.html")
             .then_some(())
     });
 }

@@ -261,9 +261,10 @@ fn the_address_is_verified_and_the_home_tab_shows_what_there_is() {
     );
     club.draft(&url, ADA, "garden", "Half a thought", "…");
     club.say(&url, ADA, "pause garden");
+    // And no longer building for the first time.
     eventually("it is paused", || {
         club.say(&url, ADA, "status garden")
-            .contains("paused")
+            .contains("up to date; paused by")
             .then_some(())
     });
     club.slack.open_home(&url, TEAM, ADA);

@@ -1,11 +1,13 @@
 mod details;
 mod foresee;
+mod holdings;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use details::{Details, empty_posts};
+pub use holdings::Holdings;
 
 use crate::config::Settings;
 use crate::inputs::SiteFiles;
@@ -44,6 +46,9 @@ pub struct Estate {
     strays: Vec<FlightRow>,
     // Posts parts that no database holds yet.
     foreseen: HashMap<Digest, Part>,
+    // Taken anew when a site comes, goes, or is built otherwise: there may be many.
+    holdings: Arc<Holdings>,
+    holdings_are_stale: bool,
     cursor: i64,
 }
 
@@ -163,6 +168,11 @@ impl Estate {
             .unwrap_or_default()
     }
 
+    /// What declared sites have for themselves.
+    pub fn holdings(&self) -> Arc<Holdings> {
+        self.holdings.clone()
+    }
+
     fn apply(
         &mut self,
         delta: Delta,
@@ -244,6 +254,11 @@ impl Estate {
         let visible = known.is_none_or(|known| {
             known.posts != posts || known.declared != declared || !Arc::ptr_eq(&known.spec, &spec)
         });
+        let holds_the_same = known.is_some_and(|known| {
+            known.declared == declared
+                && known.origin == row.origin
+                && known.spec.build == spec.build
+        });
         let desired = self.desired.sites.entry(row.name.clone());
         let desired = desired.or_insert_with(|| DesiredSite {
             origin: row.origin,
@@ -276,6 +291,7 @@ impl Estate {
             declared,
         };
         self.details.insert(row.name.clone(), details);
+        self.holdings_are_stale |= !holds_the_same;
         self.observe(&row.name, row.observed);
         Ok(visible)
     }
@@ -299,6 +315,7 @@ impl Estate {
     fn drop_site(&mut self, name: &SiteName) {
         if let Some(details) = self.details.remove(name) {
             self.names.remove(&details.id);
+            self.holdings_are_stale = true;
         }
         self.desired.sites.remove(name);
         self.observed.sites.remove(name);
@@ -329,16 +346,14 @@ impl Estate {
 
     /// Computes the targets of the touched sites, and of the aggregates if a member changed.
     fn assemble(&mut self, touched: &BTreeSet<SiteName>, members_changed: bool) {
-        let mut names: Vec<SiteName> = touched.iter().cloned().collect();
+        let mut names: BTreeSet<SiteName> = touched.clone();
+        if std::mem::take(&mut self.holdings_are_stale) {
+            self.holdings = Arc::new(Holdings::of(&self.details));
+        }
         if members_changed {
-            names.extend(
-                self.details
-                    .iter()
-                    .filter(|(name, details)| {
-                        details.spec.posts.is_aggregate() && !touched.contains(*name)
-                    })
-                    .map(|(name, _)| name.clone()),
-            );
+            let aggregates = self.details.iter();
+            let aggregates = aggregates.filter(|(_, details)| details.spec.posts.is_aggregate());
+            names.extend(aggregates.map(|(name, _)| name.clone()));
         }
         let mut everybody = HashMap::new();
         for name in names {

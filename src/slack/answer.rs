@@ -6,7 +6,7 @@ use super::app::App;
 use super::blocks::{Message, View};
 use super::caller::Caller;
 use super::screens;
-use super::{editor, follow, look, run, write};
+use super::{editor, follow, look, run, site, write};
 use crate::chat::grammar::{Request, SiteArg};
 use crate::chat::policy::{self, Refusal};
 use crate::engine::snapshot::{Card, Snapshot};
@@ -125,10 +125,10 @@ async fn answer_it(
             title,
             url,
             hook,
-        } => run::add(&at, name, title.as_deref(), url.as_deref(), hook.as_deref())
+        } => site::add(&at, name, title.as_deref(), url.as_deref(), hook.as_deref())
             .await?
             .into(),
-        Request::SiteRemove { site } => run::remove(&at, at.site(site)?).await?.into(),
+        Request::SiteRemove { site: gone } => site::remove(&at, at.site(gone)?).await?.into(),
         Request::Follow { channel, site } => {
             follow::follow(&at, channel, site.as_ref()).await?.into()
         }

@@ -15,7 +15,7 @@ on_both![
     a_name_that_is_free_again_brings_nobody_elses_posts,
 ];
 
-const OTHER: &str = "T0OTHER";
+pub const OTHER: &str = "T0OTHER";
 const TEMPLATE: &str = "
 [slack.on_install]
 site = \"{workspace}\"
@@ -25,7 +25,12 @@ build.render = { out = \"public/{workspace}\" }
 ";
 
 fn several(world: World) -> Club {
-    let mut club = Club::with(world, TEMPLATE);
+    several_with(world, TEMPLATE)
+}
+
+/// A server that further workspaces may install the app from, with these lines of `[slack]`.
+pub fn several_with(world: World, lines: &str) -> Club {
+    let mut club = Club::with(world, lines);
     let port = ports::lasting();
     let address = format!("http://127.0.0.1:{port}");
     let authorize = club.slack.authorize_url();
@@ -41,7 +46,8 @@ fn several(world: World) -> Club {
     club
 }
 
-fn others(slack: &Slack) {
+/// Another workspace, and who administers it.
+pub fn others(slack: &Slack) {
     slack.add_team(OTHER, "Other Club");
     slack.add_user(OTHER, "U0EVE", "Eve", true);
 }

@@ -16,6 +16,7 @@ mod club;
 mod commands;
 mod days;
 mod events;
+mod guests;
 mod install;
 mod kills;
 mod life;

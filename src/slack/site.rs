@@ -1,0 +1,126 @@
+//! Sites that are made in chat, and taken away again.
+
+use super::answer::{Desk, Trouble};
+use super::blocks::Message;
+use super::run::once;
+use super::screens;
+use crate::engine::snapshot::Card;
+use crate::model::{BuilderSpec, Origin, PostsFrom, SecretRef, SiteName, SlackSite, Spec, Timing};
+use crate::store::NewSite;
+
+/// Makes a site. Without a hook it is rendered by this server.
+pub(super) async fn add(
+    at: &Desk<'_>,
+    name: &SiteName,
+    title: Option<&str>,
+    url: Option<&str>,
+    hook: Option<&str>,
+) -> Result<Message, Trouble> {
+    let build = build(name, hook);
+    let url = match (url, hook) {
+        (Some(url), _) => url.to_owned(),
+        (None, None) => format!("{}/sites/{name}/", at.app.address),
+        (None, Some(_)) => {
+            return Err(Trouble::Refused(format!(
+                "Where is it published? `/microblot site add {name} hook {} url https://…`",
+                hook.unwrap_or_default()
+            )));
+        }
+    };
+    let site = NewSite {
+        name: name.clone(),
+        spec: Spec {
+            title: title.map_or_else(|| name.to_string(), ToOwned::to_owned),
+            url,
+            posts: PostsFrom::Own,
+            files: Vec::new(),
+            revision: false,
+            timing: Timing::default(),
+            build,
+            slack: Some(SlackSite {
+                workspace: at.caller.team.clone(),
+                channels: Vec::new(),
+            }),
+            renamed_from: None,
+        },
+    };
+    // The same request again finds its own site.
+    if let Some(refusal) = refusal(at, &site)?
+        && at.app.store.done(at.id).await?.is_none()
+    {
+        return Err(refusal);
+    }
+    let by = at.caller.actor(at.app, at.id.to_owned()).await?;
+    match once(at.app.store.add_site(&site, &by).await)? {
+        Some(false) => Err(taken(name)),
+        Some(true) | None => {
+            at.app.changed(&at.caller.team);
+            Ok(screens::done(&format!(
+                "{} is there, at {}. Write its first post with `/microblot new {name}`.",
+                site.spec.title, site.spec.url
+            )))
+        }
+    }
+}
+
+fn build(name: &SiteName, hook: Option<&str>) -> BuilderSpec {
+    match hook {
+        Some(variable) => BuilderSpec::Netlify {
+            hook: SecretRef::Env(variable.to_owned()),
+            site_id: None,
+            branch: None,
+            clear_cache: false,
+        },
+        None => BuilderSpec::Render {
+            out: format!("public/{name}"),
+        },
+    }
+}
+
+/// Why a site may not be made, for whoever asked: with what another one has, or with what is not
+/// theirs to name. The same words for both, which tell nothing about sites of others.
+fn refusal(at: &Desk<'_>, site: &NewSite) -> Result<Option<Trouble>, Trouble> {
+    let BuilderSpec::Netlify { hook, .. } = &site.spec.build else {
+        return Ok(None);
+    };
+    let snapshot = at.snapshot;
+    let team = &at.caller.team;
+    if at.app.may_name_hook(snapshot, team, hook)? && !snapshot.holdings.have_hook(hook) {
+        return Ok(None);
+    }
+    // The name is the first thing to be said about.
+    Ok(Some(match snapshot.of(&site.name) {
+        Some(_) => taken(&site.name),
+        None => Trouble::Refused(
+            "That hook cannot be used here. Ask whoever runs Microblot to declare the site, with \
+             its hook, in `sites.toml`."
+                .to_owned(),
+        ),
+    }))
+}
+
+fn taken(name: &SiteName) -> Trouble {
+    Trouble::Refused(format!(
+        "There is a site {name} already. `/microblot sites` shows those of this workspace."
+    ))
+}
+
+/// Only a site that was made in chat: the others are the file's.
+pub(super) async fn remove(at: &Desk<'_>, card: &Card) -> Result<Message, Trouble> {
+    if card.origin == Origin::File {
+        let place = card
+            .source
+            .map_or_else(|| "sites.toml".to_owned(), |source| source.to_string());
+        return Err(Trouble::Refused(format!(
+            "{} is declared in `{place}`: take it out there, and it is forgotten.",
+            card.name
+        )));
+    }
+    let by = at.caller.actor(at.app, at.id.to_owned()).await?;
+    once(at.app.store.remove_site(&card.id, &card.name, &by).await)?;
+    at.app.changed(&at.caller.team);
+    Ok(screens::done(&format!(
+        "{} is removed. Its posts are kept: `/microblot site add {}` brings them back.",
+        card.spec.title, card.name
+    )))
+}

@@ -1,0 +1,116 @@
+//! Workspaces that installed the app from a server that is not theirs: what is the operator's stays
+//! the operator's.
+
+use crate::club::Club;
+use crate::install::{OTHER, others, several_with};
+use crate::support::slack::{ADMIN, CHANNEL};
+use crate::support::world::{SOON, World, eventually};
+
+const EVE: &str = "U0EVE";
+
+/// The blog of a guest is built by a hook.
+const HOOKED: &str = "
+[slack.on_install]
+site = \"{workspace}\"
+title = \"{team}\"
+url = \"https://{workspace}.example.org/\"
+build.netlify = { hook = { env = \"NETLIFY_HOOK_{WORKSPACE}\" } }
+";
+
+/// The other workspace installs the app, and its blog is there.
+fn arrive(club: &Club, url: &str) {
+    others(&club.slack);
+    let installed = club.slack.install(url, OTHER, "Other Club", EVE);
+    assert_eq!(installed.status, 200, "{installed:?}");
+    eventually("their blog is there", || {
+        say(club, url, "sites").contains("Other Club").then_some(())
+    });
+}
+
+/// What a guest is told, as soon as it is known who they are.
+fn say(club: &Club, url: &str, text: &str) -> String {
+    eventually(text, || {
+        let said = club.slack.command(url, OTHER, EVE, CHANNEL, text).words();
+        (!said.contains("who you are")).then_some(said)
+    })
+}
+
+#[test]
+fn no_guest_names_a_hook_of_the_server() {
+    let mut club = several_with(World::on_sqlite(), HOOKED);
+    let theirs = club.world.hooks.address("theirs");
+    let spare = club.world.hooks.address("spare");
+    club.world
+        .estate
+        .env("NETLIFY_HOOK_T0OTHER", theirs)
+        .env("NETLIFY_HOOK_SPARE", spare);
+    club.hosted();
+    // Of nobody in chat.
+    club.world.hosted("quiet", "");
+    let (_serve, url) = club.serve();
+    arrive(&club, &url);
+    club.world.hooks.wait_for(3, SOON);
+
+    let add = |name: &str, variable: &str| {
+        format!("site add {name} hook {variable} url https://{name}.example.org")
+    };
+    // Used, set, or not there at all: the same words.
+    for variable in [
+        "NETLIFY_HOOK_SHOP",
+        "NETLIFY_HOOK_QUIET",
+        "NETLIFY_HOOK_SPARE",
+        "NETLIFY_HOOK_NOTHING",
+        "NETLIFY_HOOK_T0OTHER",
+    ] {
+        let said = say(&club, &url, &add("pond", variable));
+        assert!(said.contains("That hook cannot be used here"), "{said}");
+        assert!(said.contains("Ask whoever runs Microblot"), "{said}");
+        assert!(!said.contains("NETLIFY_HOOK"), "{said}");
+    }
+    assert_eq!(club.audited("site add"), 0);
+
+    // The one that was set up for them is theirs, once nothing else uses it.
+    assert!(say(&club, &url, "site remove t0other").contains("is removed"));
+    let added = say(&club, &url, &add("pond", "NETLIFY_HOOK_T0OTHER"));
+    assert!(added.contains("pond is there"), "{added}");
+    club.world.hooks.wait_for(4, SOON);
+    assert_eq!(club.world.hooks.calls_of("theirs").len(), 2);
+
+    // At home any, but those of other sites.
+    for used in ["SHOP", "QUIET", "T0OTHER"] {
+        let text = add("kitchen", &format!("NETLIFY_HOOK_{used}"));
+        club.says(&url, ADMIN, &text, &["That hook cannot be used here"]);
+    }
+    let text = add("kitchen", "NETLIFY_HOOK_SPARE");
+    let asked = club.ask(&url, ADMIN, &text);
+    assert!(asked.words().contains("kitchen is there"));
+    // The same request again is the same answer.
+    let again = club.slack.replay(&url, &asked);
+    assert!(again.body.contains("kitchen is there"), "{again:?}");
+    club.world.hooks.wait_for(5, SOON);
+    assert_eq!(club.world.hooks.calls_of("spare").len(), 1);
+}
+
+#[test]
+fn without_a_token_of_its_own_a_server_is_at_home_where_the_file_says() {
+    let mut club = several_with(World::on_sqlite(), HOOKED);
+    let spare = club.world.hooks.address("spare");
+    club.world
+        .estate
+        .env("SLACK_BOT_TOKEN", "")
+        .env("NETLIFY_HOOK_SPARE", &spare)
+        .env("NETLIFY_HOOK_T0OTHER", &spare);
+    let (_serve, url) = club.serve();
+    arrive(&club, &url);
+    let text = "site add pond hook NETLIFY_HOOK_SPARE url https://pond.example.org";
+    let said = say(&club, &url, text);
+    assert!(said.contains("That hook cannot be used here"), "{said}");
+    let home = crate::support::slack::TEAM;
+    let installed = club.slack.install(&url, home, "Garden Club", ADMIN);
+    assert_eq!(installed.status, 200, "{installed:?}");
+    eventually("an admin is known", || {
+        let said = club.say_known(&url, ADMIN, text);
+        said.contains("pond is there").then_some(())
+    });
+    club.world.hooks.ignore_rest();
+}

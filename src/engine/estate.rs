@@ -348,7 +348,9 @@ impl Estate {
     fn assemble(&mut self, touched: &BTreeSet<SiteName>, members_changed: bool) {
         let mut names: BTreeSet<SiteName> = touched.clone();
         if std::mem::take(&mut self.holdings_are_stale) {
-            self.holdings = Arc::new(Holdings::of(&self.details));
+            let holdings = Holdings::of(&self.details);
+            names.extend(self.holdings.moved(&holdings).cloned());
+            self.holdings = Arc::new(holdings);
         }
         if members_changed {
             let aggregates = self.details.iter();
@@ -369,7 +371,12 @@ impl Estate {
                     .or_insert_with(|| self.members_part(&details.spec).digest(Input::Posts)),
                 PostsFrom::Sites(_) => self.members_part(&details.spec).digest(Input::Posts),
             };
-            let target = details.declared.then(|| details.target(posts));
+            let target = details
+                .declared
+                .then(|| match self.holdings.problem(&name, details) {
+                    Some(problem) => Err(problem),
+                    None => details.target(posts),
+                });
             let site = DesiredSite {
                 origin: details.origin,
                 source: details.source,

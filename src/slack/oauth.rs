@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::app::App;
 use super::install::{Blog, Callback, InstallError, Installation, Installed, page};
-use crate::model::Actor;
+use crate::model::{Actor, BuilderSpec};
 use crate::store::{self, NewSite, StoreError};
 
 /// Why a workspace has no app now.
@@ -84,6 +84,13 @@ async fn install(
         .transpose()
         .map_err(Failure::Template)?
         .map(|(name, spec)| NewSite { name, spec });
+    // What another site has published is not to be replaced.
+    let may_be_made = |site: &NewSite| match (&site.spec.build, &snapshot) {
+        (BuilderSpec::Render { out }, Some(snapshot)) => {
+            !snapshot.holdings.have_folder(out, &site.name)
+        }
+        _ => true,
+    };
     let row = store::Installed {
         id: installed.team.clone(),
         name: installed.team_name.clone(),
@@ -94,7 +101,7 @@ async fn install(
     let by = Actor::chat(&installed.installer, account);
     let made = app
         .store
-        .install_workspace(&row, site.as_ref(), &by)
+        .install_workspace(&row, site.as_ref().filter(|site| may_be_made(site)), &by)
         .await?;
     app.tokens.refresh(&app.store).await?;
     app.wake.notify_one();
@@ -114,7 +121,7 @@ async fn install(
                     tracing::warn!(
                         workspace = installed.team,
                         site = %site.name,
-                        "a workspace has no blog: there is a site of its name already"
+                        "a workspace has no blog: its name, or its folder, is another site's"
                     );
                     Blog::Taken(site.name)
                 }

@@ -77,25 +77,35 @@ fn build(name: &SiteName, hook: Option<&str>) -> BuilderSpec {
     }
 }
 
-/// Why a site may not be made, for whoever asked: with what another one has, or with what is not
-/// theirs to name. The same words for both, which tell nothing about sites of others.
+/// Why a site may not be made, for whoever asked: it would get what another one has, or what is not
+/// theirs to name. Tells nothing about sites of others.
 fn refusal(at: &Desk<'_>, site: &NewSite) -> Result<Option<Trouble>, Trouble> {
-    let BuilderSpec::Netlify { hook, .. } = &site.spec.build else {
-        return Ok(None);
-    };
-    let snapshot = at.snapshot;
-    let team = &at.caller.team;
-    if at.app.may_name_hook(snapshot, team, hook)? && !snapshot.holdings.have_hook(hook) {
-        return Ok(None);
-    }
-    // The name is the first thing to be said about.
-    Ok(Some(match snapshot.of(&site.name) {
-        Some(_) => taken(&site.name),
-        None => Trouble::Refused(
+    let (name, snapshot) = (&site.name, at.snapshot);
+    let text = match &site.spec.build {
+        BuilderSpec::Netlify { hook, .. } => {
+            let may_name = at.app.may_name_hook(snapshot, &at.caller.team, hook)?;
+            if may_name && !snapshot.holdings.have_hook(hook) {
+                return Ok(None);
+            }
             "That hook cannot be used here. Ask whoever runs Microblot to declare the site, with \
              its hook, in `sites.toml`."
-                .to_owned(),
-        ),
+                .to_owned()
+        }
+        BuilderSpec::Render { out } => {
+            if !snapshot.holdings.have_folder(out, name) {
+                return Ok(None);
+            }
+            format!(
+                "{name} cannot be its name: its pages would replace others, in the folder \
+                 `{out}`. Choose another name, or ask whoever runs Microblot to declare the site \
+                 in `sites.toml`."
+            )
+        }
+    };
+    // That there is one of its name is the first thing to say.
+    Ok(Some(match snapshot.of(name) {
+        Some(_) => taken(name),
+        None => Trouble::Refused(text),
     }))
 }
 

@@ -22,6 +22,7 @@ mod kills;
 mod life;
 mod posts;
 mod secrets;
+mod sites;
 mod tokens;
 mod trail;
 mod wire;

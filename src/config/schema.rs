@@ -108,7 +108,7 @@ fn slack() -> Value {
                 "pattern": "^[CG][A-Z0-9]{1,31}$"
             },
             "admins": {
-                "description": "Slack's ids of the people who may do everything.",
+                "description": "Slack's ids of the people who may do everything, in your own workspaces: that of SLACK_BOT_TOKEN, and those that sites of this file name.",
                 "type": "array",
                 "uniqueItems": true,
                 "items": { "type": "string", "pattern": "^[UW][A-Z0-9]{1,31}$" }

@@ -93,7 +93,7 @@ async fn answer_it(
     let at = Desk::open(app, caller, &snapshot, id)?;
     // Who somebody is costs a query, and matters for few requests.
     if policy::needs_rank(request, &snapshot.settings.slack) {
-        let rank = app.rank(caller, &snapshot.settings.slack).await?;
+        let rank = app.rank(caller, &snapshot).await?;
         policy::may(request, &caller.ranked(rank), &snapshot.settings.slack)?;
     }
     Ok(match request {

@@ -67,7 +67,7 @@ pub(super) async fn unfollow(
         },
     };
     let slack = &at.snapshot.settings.slack;
-    let rank = at.app.rank(at.caller, slack).await?;
+    let rank = at.app.rank(at.caller, at.snapshot).await?;
     policy::may(&request, &at.caller.ranked(rank), slack)?;
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     let store = &at.app.store;

@@ -206,7 +206,7 @@ pub(super) async fn page(
 ) -> Result<screens::PostsPage, Trouble> {
     let card = of.site.as_ref().map(|name| at.named(name)).transpose()?;
     let account = at.caller.account();
-    let rank = at.app.rank(at.caller, &at.snapshot.settings.slack).await?;
+    let rank = at.app.rank(at.caller, at.snapshot).await?;
     let filter = PostFilter {
         site: card.map(|card| card.name.clone()),
         // Drafts of others are theirs, and an admin's to manage.

@@ -10,6 +10,12 @@ use crate::engine::snapshot::Snapshot;
 use crate::model::{BuilderSpec, SecretRef};
 
 impl App {
+    /// Whether a workspace is the operator's own. Not while Slack did not say whose the token is,
+    /// if nothing else tells it.
+    pub(super) fn is_own(&self, snapshot: &Snapshot, workspace: &str) -> bool {
+        snapshot.declared.contains(workspace) || self.tokens.home() == Home::At(workspace)
+    }
+
     /// Whether admins of a workspace may name this build hook in chat: an environment variable of
     /// the server. Guests may name none but the one that was set up for them.
     ///

@@ -3,10 +3,19 @@
 
 use crate::club::Club;
 use crate::install::{OTHER, others, several_with};
-use crate::support::slack::{ADMIN, CHANNEL};
+use crate::support::slack::{ADA, ADMIN, CHANNEL, TEAM};
 use crate::support::world::{SOON, World, eventually};
 
 const EVE: &str = "U0EVE";
+
+/// The blog of a guest is rendered.
+const RENDERED: &str = "
+[slack.on_install]
+site = \"{workspace}\"
+title = \"{team}\"
+url = \"https://{workspace}.example.org/\"
+build.render = { out = \"public/{workspace}\" }
+";
 
 /// The blog of a guest is built by a hook.
 const HOOKED: &str = "
@@ -105,12 +114,48 @@ fn without_a_token_of_its_own_a_server_is_at_home_where_the_file_says() {
     let text = "site add pond hook NETLIFY_HOOK_SPARE url https://pond.example.org";
     let said = say(&club, &url, text);
     assert!(said.contains("That hook cannot be used here"), "{said}");
-    let home = crate::support::slack::TEAM;
-    let installed = club.slack.install(&url, home, "Garden Club", ADMIN);
+    let installed = club.slack.install(&url, TEAM, "Garden Club", ADMIN);
     assert_eq!(installed.status, 200, "{installed:?}");
     eventually("an admin is known", || {
         let said = club.say_known(&url, ADMIN, text);
         said.contains("pond is there").then_some(())
     });
     club.world.hooks.ignore_rest();
+}
+
+#[test]
+fn those_whom_the_file_lists_are_admins_of_no_guest() {
+    const THIRD: &str = "T0THIRD";
+    let mut club = several_with(
+        World::on_sqlite(),
+        &format!("admins = [\"{ADA}\"]{RENDERED}"),
+    );
+    let third = format!("slack = {{ workspace = \"{THIRD}\" }}");
+    club.world.rendered("third", &third);
+    let slack = &club.slack;
+    slack.add_team(THIRD, "Third Club");
+    // Somebody else who has the same id there.
+    slack.add_user(OTHER, ADA, "Adam", false);
+    let (_serve, url) = club.serve();
+    arrive(&club, &url);
+    let add = |team: &str, name: &str| {
+        let text = format!("site add {name}");
+        eventually(&text, || {
+            let said = slack.command(&url, team, ADA, CHANNEL, &text).words();
+            (!said.contains("who you are")).then_some(said)
+        })
+    };
+    assert!(add(TEAM, "pond").contains("pond is there"));
+    assert!(add(THIRD, "lake").contains("lake is there"));
+    let said = add(OTHER, "sea");
+    assert!(said.contains("Only admins"), "{said}");
+    // Nor do they see what others there did not publish.
+    slack.command(&url, OTHER, EVE, CHANNEL, "new");
+    let editor = slack.wait_for_modal(EVE, "New post");
+    let typed = [("title", "Half a thought"), ("body.0", "Hm.")];
+    slack.press_with(&url, EVE, &editor, "editor.draft", None, &typed);
+    slack.wait_for_modal(EVE, "draft is saved");
+    assert!(say(&club, &url, "list drafts").contains("Half a thought"));
+    let list = slack.command(&url, OTHER, ADA, CHANNEL, "list drafts");
+    assert!(!list.words().contains("Half a thought"), "{list:?}");
 }

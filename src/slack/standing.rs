@@ -16,6 +16,14 @@ impl App {
         snapshot.declared.contains(workspace) || self.tokens.home() == Home::At(workspace)
     }
 
+    /// Why `sites.toml` is not in force as it stands, for those whose file it is: it is quoted.
+    pub(super) fn file_problem(&self, snapshot: &Snapshot, workspace: &str) -> Option<String> {
+        if !self.is_own(snapshot, workspace) {
+            return None;
+        }
+        self.health.borrow().config_problem.clone()
+    }
+
     /// Whether admins of a workspace may name this build hook in chat: an environment variable of
     /// the server. Guests may name none but the one that was set up for them.
     ///

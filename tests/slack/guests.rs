@@ -159,3 +159,26 @@ fn those_whom_the_file_lists_are_admins_of_no_guest() {
     let list = slack.command(&url, OTHER, ADA, CHANNEL, "list drafts");
     assert!(!list.words().contains("Half a thought"), "{list:?}");
 }
+
+#[test]
+fn no_guest_reads_the_operators_file() {
+    let club = several_with(World::on_sqlite(), RENDERED);
+    let (_serve, url) = club.serve();
+    arrive(&club, &url);
+    let broken = format!("{}\n[sites.plans]\ntitel = 1\n", club.world.sites_toml());
+    club.world.estate.write("sites.toml", broken);
+    eventually("it is seen that the file is broken", || {
+        let said = club.say(&url, ADA, "sites");
+        said.contains("has an error").then_some(())
+    });
+    club.says(&url, ADA, "status garden", &["has an error", "sites.plans"]);
+    for text in ["sites", "status", "status t0other", "plan", "info"] {
+        let said = say(&club, &url, text);
+        for word in ["error", "plans", "sites.toml"] {
+            assert!(!said.contains(word), "{text}: {said}");
+        }
+    }
+    // Each is shown its own, whoever asks in between.
+    club.says(&url, ADA, "sites", &["has an error"]);
+    assert!(say(&club, &url, "sites").contains("Other Club"));
+}

@@ -103,7 +103,7 @@ fn slack() -> Value {
         "additionalProperties": false,
         "properties": {
             "notify": {
-                "description": "Slack's id of the channel where results are told when nobody asked in chat.",
+                "description": "Slack's id of the channel where results are told when nobody asked in chat: those of sites of your own workspaces, or of none.",
                 "type": "string",
                 "pattern": "^[CG][A-Z0-9]{1,31}$"
             },

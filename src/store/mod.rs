@@ -53,7 +53,7 @@ pub use history::BuildRow;
 pub use inbox::Received;
 pub use lists::{Listed, PostFilter};
 pub use mirror::Mirrored;
-pub use outbox::{Flood, Routed};
+pub use outbox::{Flood, Notify, Routed};
 pub use people::PersonRow;
 pub use previews::Previewed;
 pub use promises::Settled;

@@ -3,8 +3,11 @@
 
 use crate::club::Club;
 use crate::install::{OTHER, others, several_with};
+use crate::on_both;
 use crate::support::slack::{ADA, ADMIN, CHANNEL, TEAM};
 use crate::support::world::{SOON, World, eventually};
+
+on_both![results_of_guests_are_not_told_to_the_operators_channel];
 
 const EVE: &str = "U0EVE";
 
@@ -181,4 +184,38 @@ fn no_guest_reads_the_operators_file() {
     // Each is shown its own, whoever asks in between.
     club.says(&url, ADA, "sites", &["has an error"]);
     assert!(say(&club, &url, "sites").contains("Other Club"));
+}
+
+fn results_of_guests_are_not_told_to_the_operators_channel(world: World) {
+    let club = several_with(world, &format!("notify = \"{CHANNEL}\"{RENDERED}"));
+    let (_serve, url) = club.serve();
+    club.slack.wait_for_message(CHANNEL, "The garden site");
+    arrive(&club, &url);
+    let built = |site: &str, times: usize| {
+        eventually("it is built, and told to whom it concerns", || {
+            let sql = format!(
+                "SELECT b.id FROM build b JOIN site s ON s.id = b.site \
+                 WHERE s.name = '{site}' AND b.state = 'live'"
+            );
+            let waiting = club
+                .world
+                .sql("SELECT id FROM outbox WHERE sent_at IS NULL");
+            (club.world.sql(&sql).len() == times && waiting.is_empty()).then_some(())
+        });
+    };
+    built("t0other", 1);
+    club.world.post("t0other", "Theirs");
+    built("t0other", 2);
+    // Of a site that was made at home it is told.
+    club.says(&url, ADMIN, "site add pond", &["pond is there"]);
+    built("pond", 1);
+    club.world.post("pond", "Frogs");
+    club.slack.wait_for_message(CHANNEL, "pond");
+    let said = club.slack.messages(CHANNEL);
+    for said in said.iter().map(|said| said.words()) {
+        assert!(
+            !said.contains("Other Club") && !said.contains("t0other"),
+            "{said}"
+        );
+    }
 }

@@ -16,7 +16,6 @@ pub(super) async fn add(
     url: Option<&str>,
     hook: Option<&str>,
 ) -> Result<Message, Trouble> {
-    let build = build(name, hook);
     let url = match (url, hook) {
         (Some(url), _) => url.to_owned(),
         (None, None) => format!("{}/sites/{name}/", at.app.address),
@@ -27,22 +26,10 @@ pub(super) async fn add(
             )));
         }
     };
+    let title = title.unwrap_or(name.as_str());
     let site = NewSite {
         name: name.clone(),
-        spec: Spec {
-            title: title.map_or_else(|| name.to_string(), ToOwned::to_owned),
-            url,
-            posts: PostsFrom::Own,
-            files: Vec::new(),
-            revision: false,
-            timing: Timing::default(),
-            build,
-            slack: Some(SlackSite {
-                workspace: at.caller.team.clone(),
-                channels: Vec::new(),
-            }),
-            renamed_from: None,
-        },
+        spec: spec(name, title, url, hook, &at.caller.team),
     };
     // The same request again finds its own site.
     if let Some(refusal) = refusal(at, &site)?
@@ -63,17 +50,31 @@ pub(super) async fn add(
     }
 }
 
-fn build(name: &SiteName, hook: Option<&str>) -> BuilderSpec {
-    match hook {
-        Some(variable) => BuilderSpec::Netlify {
-            hook: SecretRef::Env(variable.to_owned()),
-            site_id: None,
-            branch: None,
-            clear_cache: false,
+/// What a site is that is made in chat.
+fn spec(name: &SiteName, title: &str, url: String, hook: Option<&str>, workspace: &str) -> Spec {
+    Spec {
+        title: title.to_owned(),
+        url,
+        posts: PostsFrom::Own,
+        files: Vec::new(),
+        revision: false,
+        timing: Timing::default(),
+        build: match hook {
+            Some(variable) => BuilderSpec::Netlify {
+                hook: SecretRef::Env(variable.to_owned()),
+                site_id: None,
+                branch: None,
+                clear_cache: false,
+            },
+            None => BuilderSpec::Render {
+                out: format!("public/{name}"),
+            },
         },
-        None => BuilderSpec::Render {
-            out: format!("public/{name}"),
-        },
+        slack: Some(SlackSite {
+            workspace: workspace.to_owned(),
+            channels: Vec::new(),
+        }),
+        renamed_from: None,
     }
 }
 
@@ -133,4 +134,79 @@ pub(super) async fn remove(at: &Desk<'_>, card: &Card) -> Result<Message, Troubl
         "{} is removed. Its posts are kept: `/microblot site add {}` brings them back.",
         card.spec.title, card.name
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chat::grammar::{Request, parse};
+    use crate::config::{load, to_toml};
+
+    /// Pieces of lines that are taken, and of some that are not.
+    fn pieces(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            4 => prop::sample::select(pieces).prop_map(ToOwned::to_owned),
+            1 => "\\PC{0,3}",
+        ];
+        prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
+    }
+
+    const TITLE: &[&str] = &[
+        "The",
+        " ",
+        "é",
+        "'",
+        "\\",
+        "\u{a0}",
+        "#",
+        "]",
+        "=",
+        "&lt;",
+        "xoxb-",
+        "1",
+        "hooks.slack.com/",
+        "\u{202e}",
+    ];
+    const URL: &[&str] = &[
+        "https://",
+        "HTTP://",
+        "x.org",
+        "/",
+        "a|b",
+        ":80",
+        "?",
+        "#",
+        "%",
+        "ü",
+        "me@",
+        "\\",
+        "{",
+        "^",
+        "..",
+        "hooks.slack.com/",
+        "1",
+        "<",
+        ">",
+    ];
+
+    proptest! {
+        #[test]
+        fn what_is_taken_can_be_exported(title in pieces(TITLE), url in pieces(URL)) {
+            for url in [url.clone(), format!("https://x.org/{url}")] {
+                let line = format!("site add pond title \"{title}\" url \"{url}\"");
+                let Ok(Request::SiteAdd { name, title: Some(title), url: Some(url), hook }) =
+                    parse(&line)
+                else {
+                    continue;
+                };
+                let spec = spec(&name, &title, url, hook.as_deref(), "T012AB3CD");
+                let toml = to_toml(&name, &spec);
+                let config = load(&toml, "sites.toml");
+                let config = config.unwrap_or_else(|errors| panic!("{line}: {errors}\n{toml}"));
+                prop_assert_eq!(&config.sites[&name].spec, &spec);
+            }
+        }
+    }
 }

@@ -233,6 +233,10 @@ fn sites_are_made_and_removed_in_chat(mut world: World) {
         ("site add garden", "There is a site garden already"),
         ("site add Bad_Name", "cannot be its name"),
         (
+            "site add pond url https://pond.example.org/a|b",
+            "is no clean address",
+        ),
+        (
             "site add kitchen hook NETLIFY_HOOK_KITCHEN",
             "Where is it published?",
         ),

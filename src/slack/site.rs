@@ -39,7 +39,7 @@ pub(super) async fn add(
     }
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     match once(at.app.store.add_site(&site, &by).await)? {
-        Some(false) => Err(taken(name)),
+        Some(false) => Err(taken(at, name)),
         Some(true) | None => {
             at.app.changed(&at.caller.team);
             Ok(screens::done(&format!(
@@ -105,15 +105,26 @@ fn refusal(at: &Desk<'_>, site: &NewSite) -> Result<Option<Trouble>, Trouble> {
     };
     // That there is one of its name is the first thing to say.
     Ok(Some(match snapshot.of(name) {
-        Some(_) => taken(name),
+        Some(_) => taken(at, name),
         None => Trouble::Refused(text),
     }))
 }
 
-fn taken(name: &SiteName) -> Trouble {
-    Trouble::Refused(format!(
-        "There is a site {name} already. `/microblot sites` shows those of this workspace."
-    ))
+fn taken(at: &Desk<'_>, name: &SiteName) -> Trouble {
+    let team = &at.caller.team;
+    let theirs = at.snapshot.site(team, name).is_some() || at.app.is_own(at.snapshot, team);
+    let plan = at
+        .snapshot
+        .of(name)
+        .filter(|plan| theirs && plan.origin == Origin::File);
+    Trouble::Refused(match plan.and_then(|plan| plan.source) {
+        Some(source) => format!(
+            "There is a site {name} already: it is declared in `{source}`, and changed there."
+        ),
+        None => format!(
+            "There is a site {name} already. `/microblot sites` shows those of this workspace."
+        ),
+    })
 }
 
 /// Only a site that was made in chat: the others are the file's.

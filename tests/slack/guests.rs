@@ -181,6 +181,11 @@ fn no_guest_reads_the_operators_file() {
             assert!(!said.contains(word), "{text}: {said}");
         }
     }
+    let said = say(&club, &url, "site add garden");
+    assert!(
+        said.contains("There is a site garden already") && !said.contains("sites.toml"),
+        "{said}"
+    );
     // Each is shown its own, whoever asks in between.
     club.says(&url, ADA, "sites", &["has an error"]);
     assert!(say(&club, &url, "sites").contains("Other Club"));

@@ -29,7 +29,10 @@ pub(super) async fn add(
     let title = title.unwrap_or(name.as_str());
     let site = NewSite {
         name: name.clone(),
-        spec: spec(name, title, url, hook, &at.caller.team),
+        spec: Spec {
+            timing: at.snapshot.settings.timing,
+            ..spec(name, title, url, hook, &at.caller.team)
+        },
     };
     // The same request again finds its own site.
     if let Some(refusal) = refusal(at, &site)?
@@ -50,7 +53,7 @@ pub(super) async fn add(
     }
 }
 
-/// What a site is that is made in chat.
+/// What a site is that is made in chat, with the times that are built in.
 fn spec(name: &SiteName, title: &str, url: String, hook: Option<&str>, workspace: &str) -> Spec {
     Spec {
         title: title.to_owned(),

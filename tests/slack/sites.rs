@@ -95,3 +95,35 @@ fn a_site_of_the_file_comes_first(world: World) {
     let pond = pond.unwrap_or_else(|| panic!("{plan:#?}"));
     assert!(pond.contains("is another site's as well"), "{pond}");
 }
+
+#[test]
+fn a_site_takes_the_defaults_that_are_in_force_when_it_is_made() {
+    let mut club = Club::new(World::on_sqlite());
+    let slow = "[defaults]\ndebounce = \"2h\"\nmax_wait = \"3h\"\n";
+    club.world.head = slow.to_owned();
+    club.rendered();
+    let (_serve, url) = club.serve();
+    club.says(&url, ADMIN, "site add pond", &["pond is there"]);
+    club.says(
+        &url,
+        ADA,
+        "export",
+        &["debounce = \"2h\"", "max_wait = \"3h\""],
+    );
+    club.says(&url, ADA, "plan pond", &["1 waiting"]);
+
+    // Others have others; this one keeps its own.
+    club.world.head = slow.replace("2h", "0s");
+    club.world.publish();
+    eventually("the file is in force", || {
+        let page = club.world.estate.path().join("public/garden/index.html");
+        page.exists().then_some(())
+    });
+    club.says(&url, ADMIN, "site add lake", &["lake is there"]);
+    club.says(&url, ADA, "export", &["\"2h\"", "\"0s\""]);
+    eventually("it is built at once", || {
+        let page = club.world.estate.path().join("public/lake/index.html");
+        page.exists().then_some(())
+    });
+    club.says(&url, ADA, "plan pond", &["1 waiting"]);
+}

@@ -62,7 +62,7 @@ pub use site_row::{ObservedRow, Presence, SiteRow};
 pub use sites::{NewSite, Resumed};
 pub use tellings::{Telling, URL_USES};
 pub use upkeep::Listener;
-pub use workspaces::{Installed, WorkspaceRow};
+pub use workspaces::{Came, Installed, WorkspaceRow};
 
 use crate::model::Millis;
 use db::Pool;

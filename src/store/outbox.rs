@@ -77,8 +77,8 @@ impl Row {
 impl Notify<'_> {
     fn is_told(&self, row: &Row) -> Result<bool, StoreError> {
         let spec: Option<Spec> = row.spec.as_deref().map(json).transpose()?;
-        let slack = spec.and_then(|spec| spec.slack);
-        Ok(slack.is_none_or(|slack| (self.is_told_of)(&slack.workspace)))
+        let workspace = spec.as_ref().and_then(Spec::workspace);
+        Ok(workspace.is_none_or(self.is_told_of))
     }
 }
 

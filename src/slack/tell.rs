@@ -37,7 +37,8 @@ const GIVEN_UP: Duration = Duration::from_secs(24 * 60 * 60);
 /// Runs until `stop` turns true.
 pub(super) async fn run(app: App, mut stop: watch::Receiver<bool>) {
     let mut health = app.health.clone();
-    // Which results go to `notify` depends on it. Once: a Slack that does not answer holds up nobody.
+    // Which results go to `notify` depends on whose the token is. Asked once: a Slack that does not
+    // answer holds nobody up for long.
     tokio::select! {
         _ = app.tokens.own(&app.api) => {}
         _ = stop.changed() => {}

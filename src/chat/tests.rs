@@ -385,6 +385,9 @@ fn what_is_not_understood_is_told_with_the_line_that_fits() {
         "site add garden url garden",
         "site add garden url ftp://x.example.org",
         "site add garden url https://me:it@x.example.org/?a#b",
+        "site add garden url https://x.example.org/a|b",
+        "site add garden url https://hooks.slack.com/services/T1",
+        "site add garden title \"of xoxb-1\"",
         "site add garden hook https://api.netlify.com/build_hooks/secret",
         "site add garden title The Garden",
         "follow",
@@ -469,13 +472,22 @@ fn what_is_not_understood_is_told_with_the_line_that_fits() {
         A title is one line of at most 128 characters.
         site add NAME [title TITLE] [url URL] [hook NETLIFY_HOOK_NAME]
     site add garden url garden
-        “garden” is no address: write all of it, as in https://garden.example.org/.
+        “garden” must start with http:// or https://. Write all of it, as in https://garden.example.org/.
         site add NAME [title TITLE] [url URL] [hook NETLIFY_HOOK_NAME]
     site add garden url ftp://x.example.org
-        “ftp://x.example.org” is no address: write all of it, as in https://garden.example.org/.
+        “ftp://x.example.org” must start with http:// or https://. Write all of it, as in https://garden.example.org/.
         site add NAME [title TITLE] [url URL] [hook NETLIFY_HOOK_NAME]
     site add garden url https://me:it@x.example.org/?a#b
-        “https://me:it@x.example.org/?a#b” is no address: write all of it, as in https://garden.example.org/.
+        “https://me:it@x.example.org/?a#b” must not hold a user name or password. Write all of it, as in https://garden.example.org/.
+        site add NAME [title TITLE] [url URL] [hook NETLIFY_HOOK_NAME]
+    site add garden url https://x.example.org/a|b
+        “https://x.example.org/a|b” is no clean address: non-URL code point. Write all of it, as in https://garden.example.org/.
+        site add NAME [title TITLE] [url URL] [hook NETLIFY_HOOK_NAME]
+    site add garden url https://hooks.slack.com/services/T1
+        That looks like a secret, and what is written here can be seen by everybody.
+        site add NAME [title TITLE] [url URL] [hook NETLIFY_HOOK_NAME]
+    site add garden title "of xoxb-1"
+        That looks like a secret, and what is written here can be seen by everybody.
         site add NAME [title TITLE] [url URL] [hook NETLIFY_HOOK_NAME]
     site add garden hook https://api.netlify.com/build_hooks/secret
         A hook is named by the environment variable that holds its address, as in NETLIFY_HOOK_GARDEN; the address itself must not be in chat.

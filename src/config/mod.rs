@@ -33,9 +33,10 @@ pub use export::to_toml;
 pub use on_install::OnInstall;
 pub use read::{MAX_BYTES, ReadError, read, read_text};
 pub use schema::schema;
+pub use secrets::holds_secret;
 pub use settings::Settings;
 pub use slack::Slack;
-pub use values::duration_of;
+pub use values::{address_problem, duration_of};
 
 use fields::Fields;
 use place::Lines;

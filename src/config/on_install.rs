@@ -38,6 +38,23 @@ impl OnInstall {
     /// What is no id of a workspace; and, which reading the file leaves no room for, a result that
     /// is no site. For people.
     pub fn site(&self, workspace: &str, team: &str) -> Result<(SiteName, Spec), String> {
+        self.numbered(workspace, team, 1)
+    }
+
+    /// The same under another name, where that one is somebody else's: from 2 on `{workspace}`
+    /// stands for its id and this number, as in `t012ab3cd-2`. Where this server publishes the
+    /// pages, their folder and address go with the name; a builder elsewhere was set up for the
+    /// workspace, whatever the site is called here.
+    ///
+    /// # Errors
+    ///
+    /// As for [`OnInstall::site`].
+    pub fn numbered(
+        &self,
+        workspace: &str,
+        team: &str,
+        number: u32,
+    ) -> Result<(SiteName, Spec), String> {
         if !is_slack_id(workspace, "TE") {
             return Err(format!(
                 "{} is not Slack's id of a workspace",
@@ -52,17 +69,26 @@ impl OnInstall {
             timing,
         } = self;
         let fill = |text: &str| filled(text, workspace, team);
-        let name = fill(site).parse::<SiteName>().map_err(|error| {
+        let called = match number {
+            0 | 1 => workspace.to_owned(),
+            _ => format!("{workspace}-{number}"),
+        };
+        let fill_called = |text: &str| filled(text, &called, team);
+        let (url, build) = match build {
+            BuilderSpec::Render { .. } => (fill_called(url), with_texts(build, fill_called)),
+            BuilderSpec::Netlify { .. } => (fill(url), with_texts(build, fill)),
+        };
+        let name = fill_called(site).parse::<SiteName>().map_err(|error| {
             format!("`site` of [slack.on_install] makes no name of {workspace}: {error}")
         })?;
         let spec = Spec {
             title: one_line(&fill(title)).unwrap_or_else(|| workspace.to_owned()),
-            url: fill(url),
+            url,
             posts: PostsFrom::Own,
             files: Vec::new(),
             revision: false,
             timing: *timing,
-            build: with_texts(build, |text| fill(text)),
+            build,
             slack: Some(SlackSite {
                 workspace: workspace.to_owned(),
                 channels: Vec::new(),
@@ -365,6 +391,33 @@ mod tests {
             (spec.title.as_str(), spec.build),
             ("Blog", BuilderSpec::Render { out })
         );
+    }
+
+    #[test]
+    fn what_is_published_here_goes_with_another_name() {
+        let on_install = on_install(
+            "{team}",
+            "build.render = { out = \"public/{workspace}/x\" }",
+        );
+        let (name, spec) = on_install.numbered("T1", "Foo", 12).unwrap();
+        insta::assert_snapshot!(crate::config::to_toml(&name, &spec), @r#"
+
+        [sites.t1-12-blog]
+        title = "Foo"
+        url = "https://example.org/T1-12/"
+        debounce = "3s"
+        slack = { workspace = "T1" }
+        build.render = { out = "public/t1-12/x" }
+        "#);
+        assert_eq!(on_install.numbered("T1", "", 1), on_install.site("T1", ""));
+    }
+
+    #[test]
+    fn what_is_published_elsewhere_does_not() {
+        let on_install = on_install("{team}", NETLIFY);
+        let (name, spec) = on_install.numbered("T1", "Foo", 2).unwrap();
+        let (_, first) = on_install.site("T1", "Foo").unwrap();
+        assert_eq!((name.as_str(), spec), ("t1-2-blog", first));
     }
 
     #[test]

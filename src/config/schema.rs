@@ -103,12 +103,12 @@ fn slack() -> Value {
         "additionalProperties": false,
         "properties": {
             "notify": {
-                "description": "Slack's id of the channel where results are told when nobody asked in chat.",
+                "description": "Slack's id of the channel where results are told when nobody asked in chat: those of sites of your own workspaces, or of none.",
                 "type": "string",
                 "pattern": "^[CG][A-Z0-9]{1,31}$"
             },
             "admins": {
-                "description": "Slack's ids of the people who may do everything.",
+                "description": "Slack's ids of the people who may do everything, in your own workspaces: that of SLACK_BOT_TOKEN, and those that sites of this file name.",
                 "type": "array",
                 "uniqueItems": true,
                 "items": { "type": "string", "pattern": "^[UW][A-Z0-9]{1,31}$" }

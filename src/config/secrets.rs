@@ -77,6 +77,11 @@ pub(super) fn masked(text: &str) -> Cow<'_, str> {
     text
 }
 
+/// Whether a text holds what looks like a secret, which no `sites.toml` may have in it.
+pub fn holds_secret(text: &str) -> bool {
+    KINDS.iter().any(|kind| kind.find(text).next().is_some())
+}
+
 impl Kind {
     /// Where there is one, and in it what must not be seen: what follows the prefix.
     fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {

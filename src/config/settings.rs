@@ -22,6 +22,14 @@ pub struct Settings {
     /// Chat.
     #[serde(default)]
     pub slack: Slack,
+    /// `[defaults]`, for sites that are made in chat. What is built in is left out: it makes no
+    /// difference to files that were published before this was kept.
+    #[serde(default, skip_serializing_if = "is_built_in")]
+    pub timing: Timing,
+}
+
+fn is_built_in(timing: &Timing) -> bool {
+    *timing == Timing::default()
 }
 
 pub(super) const LIMITS: &[&str] = &[
@@ -59,6 +67,7 @@ pub(super) fn read<'a>(
         limits: limits.unwrap_or_default(),
         budget,
         slack: slack.unwrap_or_default(),
+        timing: *defaults,
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Slack {
     /// Slack's id of the channel where results are told when nobody asked in chat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<String>,
-    /// Slack's ids of the people who may do everything.
+    /// Slack's ids of the people who may do everything, in the operator's own workspaces.
     #[serde(default)]
     pub admins: Vec<String>,
     /// Who may use the commands that run sites.

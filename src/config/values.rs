@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::fmt::friendly::SpanParser;
 use jiff::{SignedDuration, SpanRelativeTo};
-use url::{SyntaxViolation, Url};
+use url::{ParseError, SyntaxViolation, Url};
 
 use crate::inputs;
 use crate::model::{Share, SiteName};
@@ -141,21 +141,43 @@ pub(super) fn title(item: Item<'_, '_>, report: &mut Report) -> Option<String> {
 pub(super) fn address(item: Item<'_, '_>, report: &mut Report) -> Option<String> {
     let example = "url = \"https://foo.example.org/\"";
     let text = item.text(report, example)?;
-    let refuse = |report: &mut Report, why: String| {
-        item.refuse(
-            report,
-            format!("`url` {why}"),
-            format!("write it like `{example}`"),
-        )
+    let Some(problem) = problem_of_address(text) else {
+        return Some(text.to_owned());
     };
+    if problem == AddressProblem::Credentials {
+        report.hide(item.span());
+    }
+    let message = format!("`url` {problem}");
+    item.refuse(report, message, format!("write it like `{example}`"))
+}
+
+/// Why a text cannot be the public address of a site; what is said of it, for people.
+pub fn address_problem(text: &str) -> Option<String> {
+    problem_of_address(text).map(|problem| problem.to_string())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+enum AddressProblem {
+    #[error("has {0} bytes, more than {LONGEST_URL}")]
+    Long(usize),
+    #[error("must start with http:// or https://")]
+    Scheme,
+    #[error("is no address: {0}")]
+    Unreadable(ParseError),
+    #[error("must not hold a user name or password")]
+    Credentials,
+    #[error("must have no `?` and no `#`: pages are added to it")]
+    Query,
+    #[error("is no clean address: {}", .0.description())]
+    Unclean(SyntaxViolation),
+}
+
+fn problem_of_address(text: &str) -> Option<AddressProblem> {
     if text.len() > LONGEST_URL {
-        return refuse(
-            report,
-            format!("has {} bytes, more than {LONGEST_URL}", text.len()),
-        );
+        return Some(AddressProblem::Long(text.len()));
     }
     if !text.starts_with("http://") && !text.starts_with("https://") {
-        return refuse(report, "must start with http:// or https://".to_owned());
+        return Some(AddressProblem::Scheme);
     }
     let violation = std::cell::Cell::new(None::<SyntaxViolation>);
     let note = |found| violation.set(Some(violation.get().unwrap_or(found)));
@@ -164,25 +186,15 @@ pub(super) fn address(item: Item<'_, '_>, report: &mut Report) -> Option<String>
         .parse(text)
     {
         Ok(url) => url,
-        Err(error) => return refuse(report, format!("is no address: {error}")),
+        Err(error) => return Some(AddressProblem::Unreadable(error)),
     };
     if !url.username().is_empty() || url.password().is_some() {
-        report.hide(item.span());
-        return refuse(report, "must not hold a user name or password".to_owned());
+        return Some(AddressProblem::Credentials);
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return refuse(
-            report,
-            "must have no `?` and no `#`: pages are added to it".to_owned(),
-        );
+        return Some(AddressProblem::Query);
     }
-    if let Some(violation) = violation.get() {
-        return refuse(
-            report,
-            format!("is no clean address: {}", violation.description()),
-        );
-    }
-    Some(text.to_owned())
+    violation.get().map(AddressProblem::Unclean)
 }
 
 /// A site name as a value.

@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::model::SiteName;
+use crate::model::{Folders, SiteName};
 
 use super::builder::plain_folder;
 use super::diagnostic::MOST_SHOWN;
@@ -184,50 +184,43 @@ fn channels(channels: Vec<Saying<(String, String)>>, lines: &Lines<'_>, report: 
 
 /// A folder that a build replaces.
 struct Folder<'a> {
-    /// Its path with a `/` at its end, always written the same.
-    path: String,
+    /// Always written the same.
+    plain: String,
     out: Saying<&'a str>,
 }
 
 impl<'a> Folder<'a> {
     fn of(out: Saying<&'a str>) -> Self {
-        let mut path = plain_folder(out.value);
-        path.push('/');
-        Self { path, out }
+        let plain = plain_folder(out.value);
+        Self { plain, out }
     }
 }
 
 /// No folder that a build replaces may be, hold or be held by that of another site.
 fn nested(folders: &[Folder<'_>], lines: &Lines<'_>, report: &mut Report) {
-    let mut sorted: Vec<_> = folders.iter().collect();
-    // Sorted with a `/` at their ends, a folder stands before all that it holds, and those together.
-    sorted.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut outer: Option<&Folder<'_>> = None;
-    for inner in sorted {
-        let Some(outer) = outer.filter(|outer| inner.path.starts_with(&outer.path)) else {
-            outer = Some(inner);
+    let mut taken = Folders::default();
+    for folder in folders {
+        let Folder { plain, out } = folder;
+        let Some(first): Option<&&Folder<'_>> = taken.touching(plain) else {
+            taken.add(plain, folder);
             continue;
         };
-        let (mut first, mut second) = (&outer.out, &inner.out);
-        if second.span.start < first.span.start {
-            (first, second) = (second, first);
-        }
-        let line = lines.number(first.span.start);
-        let message = if inner.path == outer.path {
+        let line = lines.number(first.out.span.start);
+        let message = if *plain == first.plain {
             format!(
                 "`{}` is the folder of `{}` as well (line {line})",
-                second.value, first.site
+                out.value, first.out.site
             )
         } else {
             format!(
                 "one of `{}` and `{}` of `{}` (line {line}) is inside the other",
-                second.value, first.value, first.site
+                out.value, first.out.value, first.out.site
             )
         };
         let hint =
             "every build replaces its whole folder: give each site one of its own".to_owned();
-        report.site = Some(second.site.clone());
-        report.error(second.span.clone(), message, Some(hint));
+        report.site = Some(out.site.clone());
+        report.error(out.span.clone(), message, Some(hint));
     }
 }
 
@@ -242,8 +235,8 @@ fn own_inputs(
         return;
     }
     let reach = Reach::of(globs);
-    for Folder { path, out } in folders {
-        let Some(glob) = reach.glob_into(&path) else {
+    for Folder { plain, out } in folders {
+        let Some(glob) = reach.glob_into(&format!("{plain}/")) else {
             continue;
         };
         let line = lines.number(glob.span.start);

@@ -1,11 +1,13 @@
 mod details;
 mod foresee;
+mod holdings;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use details::{Details, empty_posts};
+pub use holdings::Holdings;
 
 use crate::config::Settings;
 use crate::inputs::SiteFiles;
@@ -44,6 +46,9 @@ pub struct Estate {
     strays: Vec<FlightRow>,
     // Posts parts that no database holds yet.
     foreseen: HashMap<Digest, Part>,
+    // Taken anew when a site comes, goes, or is built otherwise: there may be many.
+    holdings: Arc<Holdings>,
+    holdings_are_stale: bool,
     cursor: i64,
 }
 
@@ -163,6 +168,11 @@ impl Estate {
             .unwrap_or_default()
     }
 
+    /// What declared sites have for themselves.
+    pub fn holdings(&self) -> Arc<Holdings> {
+        self.holdings.clone()
+    }
+
     fn apply(
         &mut self,
         delta: Delta,
@@ -243,6 +253,11 @@ impl Estate {
         let visible = known.is_none_or(|known| {
             known.posts != posts || known.declared != declared || !Arc::ptr_eq(&known.spec, &spec)
         });
+        let holds_the_same = known.is_some_and(|known| {
+            known.declared == declared
+                && known.origin == row.origin
+                && known.spec.build == spec.build
+        });
         let desired = self.desired.sites.entry(row.name.clone());
         let desired = desired.or_insert_with(|| DesiredSite {
             origin: row.origin,
@@ -275,6 +290,7 @@ impl Estate {
             declared,
         };
         self.details.insert(row.name.clone(), details);
+        self.holdings_are_stale |= !holds_the_same;
         self.observe(&row.name, row.observed);
         Ok(visible)
     }
@@ -298,6 +314,7 @@ impl Estate {
     fn drop_site(&mut self, name: &SiteName) {
         if let Some(details) = self.details.remove(name) {
             self.names.remove(&details.id);
+            self.holdings_are_stale = true;
         }
         self.desired.sites.remove(name);
         self.observed.sites.remove(name);
@@ -328,16 +345,16 @@ impl Estate {
 
     /// Computes the targets of the touched sites, and of the aggregates if a member changed.
     fn assemble(&mut self, touched: &BTreeSet<SiteName>, members_changed: bool) {
-        let mut names: Vec<SiteName> = touched.iter().cloned().collect();
+        let mut names: BTreeSet<SiteName> = touched.clone();
+        if std::mem::take(&mut self.holdings_are_stale) {
+            let holdings = Holdings::of(&self.details);
+            names.extend(self.holdings.moved(&holdings).cloned());
+            self.holdings = Arc::new(holdings);
+        }
         if members_changed {
-            names.extend(
-                self.details
-                    .iter()
-                    .filter(|(name, details)| {
-                        details.spec.posts.is_aggregate() && !touched.contains(*name)
-                    })
-                    .map(|(name, _)| name.clone()),
-            );
+            let aggregates = self.details.iter();
+            let aggregates = aggregates.filter(|(_, details)| details.spec.posts.is_aggregate());
+            names.extend(aggregates.map(|(name, _)| name.clone()));
         }
         let mut everybody = HashMap::new();
         for name in names {
@@ -353,7 +370,12 @@ impl Estate {
                     .or_insert_with(|| self.members_part(&details.spec).digest(Input::Posts)),
                 PostsFrom::Sites(_) => self.members_part(&details.spec).digest(Input::Posts),
             };
-            let target = details.declared.then(|| details.target(posts));
+            let target = details
+                .declared
+                .then(|| match self.holdings.problem(&name, details) {
+                    Some(problem) => Err(problem),
+                    None => details.target(posts),
+                });
             let site = DesiredSite {
                 origin: details.origin,
                 source: details.source,

@@ -1,10 +1,10 @@
 //! What the last look saw, for questions of people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::estate::Estate;
+use super::estate::{Estate, Holdings};
 use crate::config::Settings;
 use crate::model::{Millis, Origin, Plan, SiteName, SitePlan, Source, Spec};
 
@@ -17,6 +17,10 @@ pub struct Snapshot {
     pub plan: Arc<Plan>,
     /// The sites that belong to a chat workspace.
     pub sites: Arc<ChatSites>,
+    /// What no site that is made may be given.
+    pub holdings: Arc<Holdings>,
+    /// The workspaces that sites of `sites.toml` belong to.
+    pub declared: Arc<BTreeSet<String>>,
     /// What `sites.toml` says besides sites.
     pub settings: Arc<Settings>,
 }
@@ -67,29 +71,49 @@ impl Snapshot {
 /// Makes snapshots; what did not change since the last one is shared with it.
 #[derive(Debug, Default)]
 pub struct Snapshots {
-    // Of which version of the estate.
-    last: Option<(u64, Arc<ChatSites>, Arc<Settings>)>,
+    last: Option<Last>,
+}
+
+#[derive(Debug)]
+struct Last {
+    // Of the estate.
+    version: u64,
+    sites: Arc<ChatSites>,
+    declared: Arc<BTreeSet<String>>,
+    settings: Arc<Settings>,
+}
+
+impl Last {
+    fn of(estate: &Estate) -> Self {
+        let sites = chat_sites(estate);
+        let is_declared = |sites: &BTreeMap<SiteName, Card>| {
+            sites.values().any(|card| card.origin == Origin::File)
+        };
+        let declared = sites.iter().filter(|(_, sites)| is_declared(sites));
+        Self {
+            version: estate.version,
+            declared: Arc::new(declared.map(|(workspace, _)| workspace.clone()).collect()),
+            sites: Arc::new(sites),
+            settings: Arc::new(estate.settings()),
+        }
+    }
 }
 
 impl Snapshots {
     /// A snapshot of what was decided about an estate, by a look that began then.
     pub fn take(&mut self, estate: &Estate, plan: Plan, begun: Instant) -> Snapshot {
-        if self
-            .last
-            .as_ref()
-            .is_none_or(|last| last.0 != estate.version)
-        {
+        let is_newest = |last: &Last| last.version == estate.version;
+        if !self.last.as_ref().is_some_and(is_newest) {
             self.last = None;
         }
-        let (_, sites, settings) = self.last.get_or_insert_with(|| {
-            let sites = Arc::new(chat_sites(estate));
-            (estate.version, sites, Arc::new(estate.settings()))
-        });
+        let last = self.last.get_or_insert_with(|| Last::of(estate));
         Snapshot {
             begun,
             plan: Arc::new(plan),
-            sites: sites.clone(),
-            settings: settings.clone(),
+            sites: last.sites.clone(),
+            holdings: estate.holdings(),
+            declared: last.declared.clone(),
+            settings: last.settings.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod build;
 mod chat;
 mod desired;
 mod digest;
+mod folders;
 mod manifest;
 mod name;
 mod observed;
@@ -21,6 +22,7 @@ pub use desired::{
     Target,
 };
 pub use digest::{ContentHash, Digest, DigestError, FieldsDigest, Fingerprint, Hex};
+pub use folders::Folders;
 pub use manifest::{Input, Inputs, Manifest, Part};
 pub use name::{NameError, SiteName};
 pub use observed::{Account, Broken, Built, Flight, Observed, ObservedSite, Trouble, Wanted};

@@ -161,6 +161,11 @@ pub struct SlackSite {
 const RENDER_OUTPUT: &str = "1";
 
 impl Spec {
+    /// The id of the chat workspace that it belongs to.
+    pub fn workspace(&self) -> Option<&str> {
+        self.slack.as_ref().map(|slack| slack.workspace.as_str())
+    }
+
     /// The part of the manifest that settings make: only those that shape the output.
     ///
     /// Left out: times (`debounce`, `max_wait`, `timeout`) and chat, which change no page;

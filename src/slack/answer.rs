@@ -6,7 +6,7 @@ use super::app::App;
 use super::blocks::{Message, View};
 use super::caller::Caller;
 use super::screens;
-use super::{editor, follow, look, run, write};
+use super::{editor, follow, look, run, site, write};
 use crate::chat::grammar::{Request, SiteArg};
 use crate::chat::policy::{self, Refusal};
 use crate::engine::snapshot::{Card, Snapshot};
@@ -93,7 +93,7 @@ async fn answer_it(
     let at = Desk::open(app, caller, &snapshot, id)?;
     // Who somebody is costs a query, and matters for few requests.
     if policy::needs_rank(request, &snapshot.settings.slack) {
-        let rank = app.rank(caller, &snapshot.settings.slack).await?;
+        let rank = app.rank(caller, &snapshot).await?;
         policy::may(request, &caller.ranked(rank), &snapshot.settings.slack)?;
     }
     Ok(match request {
@@ -125,10 +125,10 @@ async fn answer_it(
             title,
             url,
             hook,
-        } => run::add(&at, name, title.as_deref(), url.as_deref(), hook.as_deref())
+        } => site::add(&at, name, title.as_deref(), url.as_deref(), hook.as_deref())
             .await?
             .into(),
-        Request::SiteRemove { site } => run::remove(&at, at.site(site)?).await?.into(),
+        Request::SiteRemove { site: gone } => site::remove(&at, at.site(gone)?).await?.into(),
         Request::Follow { channel, site } => {
             follow::follow(&at, channel, site.as_ref()).await?.into()
         }

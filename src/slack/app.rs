@@ -98,11 +98,6 @@ impl App {
     pub(super) async fn token(&self, workspace: &str) -> Result<Secret, ApiError> {
         self.tokens.of(workspace, &self.api).await
     }
-
-    /// Why `sites.toml` is not in force as it stands.
-    pub(super) fn file_problem(&self) -> Option<String> {
-        self.health.borrow().config_problem.clone()
-    }
 }
 
 impl std::ops::Deref for App {

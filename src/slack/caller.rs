@@ -6,7 +6,7 @@ use super::app::App;
 use super::payload::{Sender, SlashCommand};
 use super::refused::SOON;
 use crate::chat::policy::{Caller as Asker, Rank};
-use crate::config;
+use crate::engine::snapshot::Snapshot;
 use crate::model::{Actor, Secret, TellTo};
 use crate::store::StoreError;
 
@@ -102,9 +102,11 @@ impl App {
     pub(super) async fn rank(
         &self,
         caller: &Caller,
-        slack: &config::Slack,
+        snapshot: &Snapshot,
     ) -> Result<Rank, StoreError> {
-        if slack.admins.contains(&caller.user) {
+        // Elsewhere the same id may be somebody else.
+        let listed = snapshot.settings.slack.admins.contains(&caller.user);
+        if listed && self.is_own(snapshot, &caller.team) {
             return Ok(Rank::Admin);
         }
         Ok(match self.store.person(&caller.team, &caller.user).await? {

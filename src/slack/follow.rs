@@ -28,9 +28,15 @@ pub(super) async fn follow(
     )?;
     at.app.work.notify_one();
     match followed {
-        Some(Followed::Elsewhere(other)) => Err(Trouble::Refused(format!(
-            "That channel is mirrored into {other} already. `/microblot unfollow` it first."
-        ))),
+        Some(Followed::Elsewhere(other)) => {
+            let row = store.channel(team, &channel.id).await?;
+            Err(match row.filter(|row| row.origin == Origin::File) {
+                Some(row) => declared(at, &row.site),
+                None => Trouble::Refused(format!(
+                    "That channel is mirrored into {other} already. `/microblot unfollow` it first."
+                )),
+            })
+        }
         Some(Followed::New | Followed::Already) | None => Ok(screens::done(&format!(
             "From now on, what is written in that channel becomes posts of {}. \
              If it is a private channel, invite me there: `/invite @Microblot`.",
@@ -67,7 +73,7 @@ pub(super) async fn unfollow(
         },
     };
     let slack = &at.snapshot.settings.slack;
-    let rank = at.app.rank(at.caller, slack).await?;
+    let rank = at.app.rank(at.caller, at.snapshot).await?;
     policy::may(&request, &at.caller.ranked(rank), slack)?;
     let by = at.caller.actor(at.app, at.id.to_owned()).await?;
     let store = &at.app.store;

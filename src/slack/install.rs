@@ -105,7 +105,7 @@ pub enum Blog {
     None,
     /// It is published here.
     At(String),
-    /// There is a site of its name, which is not this workspace's.
+    /// Its name, or its folder, is that of a site which is not this workspace's.
     Taken(SiteName),
 }
 
@@ -285,8 +285,8 @@ pub fn page(result: Result<(&Installed, &Blog), &InstallError>) -> (StatusCode, 
                         p { "It appears at " a href=(url) { (url) } "." }
                     }
                     Blog::Taken(name) => p {
-                        "It has no blog yet: there is a site called " code { (name) } " already. "
-                        "Ask whoever runs Microblot for one."
+                        "It has no blog yet: there is a site called " code { (name) } ", or one in its "
+                        "folder, already. Ask whoever runs Microblot for one."
                     },
                 }
                 p { a href={ "https://slack.com/app_redirect?team=" (installed.team) } { "Back to Slack" } }

@@ -93,8 +93,10 @@ pub(super) fn sites(at: &Desk<'_>, page: u32) -> Message {
             .collect();
         screens::sites(&rows, page, pages, problem)
     };
-    let (kept, problem) = (at.app.pages(), at.app.file_problem());
-    kept.get(at.snapshot, problem, &at.caller.team, page, make)
+    let team = &at.caller.team;
+    let problem = at.app.file_problem(at.snapshot, team);
+    let kept = at.app.pages();
+    kept.get(at.snapshot, problem, team, page, make)
 }
 
 pub(super) async fn status(at: &Desk<'_>, card: &Card) -> Result<Message, Trouble> {
@@ -103,7 +105,7 @@ pub(super) async fn status(at: &Desk<'_>, card: &Card) -> Result<Message, Troubl
         built_at: card.built_at,
         recent: Vec::new(),
         may_run: true,
-        problem: at.app.file_problem(),
+        problem: at.app.file_problem(at.snapshot, &at.caller.team),
     }))
 }
 
@@ -206,7 +208,7 @@ pub(super) async fn page(
 ) -> Result<screens::PostsPage, Trouble> {
     let card = of.site.as_ref().map(|name| at.named(name)).transpose()?;
     let account = at.caller.account();
-    let rank = at.app.rank(at.caller, &at.snapshot.settings.slack).await?;
+    let rank = at.app.rank(at.caller, at.snapshot).await?;
     let filter = PostFilter {
         site: card.map(|card| card.name.clone()),
         // Drafts of others are theirs, and an admin's to manage.

@@ -27,6 +27,8 @@ pub mod screens;
 pub mod seal;
 mod show;
 pub mod signature;
+mod site;
+mod standing;
 mod tell;
 mod tokens;
 mod unseen;

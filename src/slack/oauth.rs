@@ -6,8 +6,12 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::app::App;
 use super::install::{Blog, Callback, InstallError, Installation, Installed, page};
-use crate::model::Actor;
-use crate::store::{self, NewSite, StoreError};
+use crate::engine::snapshot::Snapshot;
+use crate::model::{Actor, BuilderSpec, SiteName};
+use crate::store::{self, Came, NewSite, StoreError};
+
+/// So many names are tried, at most.
+const NUMBERS: u32 = 100;
 
 /// Why a workspace has no app now.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +80,10 @@ async fn install(
         .exchange(&app.api, callback, headers, now)
         .await?;
     let snapshot = app.snapshot();
-    let template = snapshot
-        .as_ref()
-        .and_then(|snapshot| snapshot.settings.slack.on_install.as_ref());
-    let site = template
-        .map(|template| template.site(&installed.team, &installed.team_name))
-        .transpose()
-        .map_err(Failure::Template)?
-        .map(|(name, spec)| NewSite { name, spec });
+    let (first, sites) = match &snapshot {
+        Some(snapshot) => blogs(snapshot, &installed)?,
+        None => (None, Vec::new()),
+    };
     let row = store::Installed {
         id: installed.team.clone(),
         name: installed.team_name.clone(),
@@ -92,34 +92,48 @@ async fn install(
     };
     let account = format!("slack:{}:{}", installed.team, installed.installer);
     let by = Actor::chat(&installed.installer, account);
-    let made = app
-        .store
-        .install_workspace(&row, site.as_ref(), &by)
-        .await?;
+    let came = app.store.install_workspace(&row, &sites, &by).await?;
     app.tokens.refresh(&app.store).await?;
     app.wake.notify_one();
     tracing::info!(workspace = installed.team, "the app was installed");
-    let blog = match site {
-        None => Blog::None,
-        Some(site) if made => Blog::At(site.spec.url),
-        Some(site) => {
-            let card = snapshot.and_then(|snapshot| {
-                let card = snapshot.site(&installed.team, &site.name)?;
-                Some(card.spec.url.clone())
-            });
-            match card {
-                // From an installation before this one.
-                Some(url) => Blog::At(url),
-                None => {
-                    tracing::warn!(
-                        workspace = installed.team,
-                        site = %site.name,
-                        "a workspace has no blog: there is a site of its name already"
-                    );
-                    Blog::Taken(site.name)
-                }
-            }
+    let blog = match (came, first) {
+        // Perhaps from an installation before this one.
+        (Came::New { url, .. } | Came::Before { url, .. }, _) => Blog::At(url),
+        (Came::Nothing, None) => Blog::None,
+        (Came::Nothing, Some(name)) => {
+            tracing::warn!(
+                workspace = installed.team,
+                site = %name,
+                "a workspace has no blog: its name, or its folder, is another site's"
+            );
+            Blog::Taken(name)
         }
     };
     Ok((installed, blog))
+}
+
+/// What the blog of a workspace can be, the best first, and the name that it is to have. Whoever
+/// takes that away beforehand keeps nobody from having one.
+fn blogs(
+    snapshot: &Snapshot,
+    installed: &Installed,
+) -> Result<(Option<SiteName>, Vec<NewSite>), Failure> {
+    let Some(template) = &snapshot.settings.slack.on_install else {
+        return Ok((None, Vec::new()));
+    };
+    let (team, team_name) = (&installed.team, &installed.team_name);
+    let (first, _) = template.site(team, team_name).map_err(Failure::Template)?;
+    let all = (1..=NUMBERS).map_while(|number| template.numbered(team, team_name, number).ok());
+    let sites = all
+        .filter(|(name, spec)| match &spec.build {
+            // What another site has published is not to be replaced.
+            BuilderSpec::Render { out } => {
+                let is_theirs = snapshot.site(team, name).is_some();
+                is_theirs || !snapshot.holdings.have_folder(out, name)
+            }
+            BuilderSpec::Netlify { .. } => true,
+        })
+        .map(|(name, spec)| NewSite { name, spec })
+        .collect();
+    Ok((Some(first), sites))
 }

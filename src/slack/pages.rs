@@ -16,8 +16,15 @@ pub(super) struct Pages(Mutex<Kept>);
 struct Kept {
     /// What they show: each look makes a plan of its own.
     of: Option<Arc<Plan>>,
+    /// By the workspace and the number of the page.
+    made: HashMap<(String, u32), Page>,
+}
+
+#[derive(Debug)]
+struct Page {
+    /// What is wrong with `sites.toml`, as far as the workspace is shown that.
     problem: Option<String>,
-    made: HashMap<(String, u32), Message>,
+    message: Message,
 }
 
 impl Pages {
@@ -34,29 +41,34 @@ impl Pages {
         let key = (workspace.to_owned(), page);
         {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if !kept.show(snapshot, problem.as_deref()) {
+            if !kept.show(snapshot) {
                 *kept = Kept {
                     of: Some(snapshot.plan.clone()),
-                    problem: problem.clone(),
                     made: HashMap::new(),
                 };
-            } else if let Some(message) = kept.made.get(&key) {
-                return message.clone();
+            }
+            let found = kept.made.get(&key);
+            if let Some(page) = found.filter(|page| page.problem == problem) {
+                return page.message.clone();
             }
         }
         // Not while everybody else waits.
         let message = make(problem.as_deref());
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.show(snapshot, problem.as_deref()) {
-            kept.made.insert(key, message.clone());
+        if kept.show(snapshot) {
+            let page = Page {
+                problem,
+                message: message.clone(),
+            };
+            kept.made.insert(key, page);
         }
         message
     }
 }
 
 impl Kept {
-    fn show(&self, snapshot: &Snapshot, problem: Option<&str>) -> bool {
+    fn show(&self, snapshot: &Snapshot) -> bool {
         let same = |plan| Arc::ptr_eq(plan, &snapshot.plan);
-        self.of.as_ref().is_some_and(same) && self.problem.as_deref() == problem
+        self.of.as_ref().is_some_and(same)
     }
 }

@@ -14,7 +14,7 @@ use super::app::App;
 use super::blocks::Message;
 use super::screens::{self, Told};
 use crate::model::{Decision, Millis, SiteName};
-use crate::store::{Flood, Settled, StoreError, Telling};
+use crate::store::{Flood, Notify, Settled, StoreError, Telling};
 
 /// Looked at again this often, whatever woke nobody.
 const SLOW: Duration = Duration::from_secs(15);
@@ -37,6 +37,12 @@ const GIVEN_UP: Duration = Duration::from_secs(24 * 60 * 60);
 /// Runs until `stop` turns true.
 pub(super) async fn run(app: App, mut stop: watch::Receiver<bool>) {
     let mut health = app.health.clone();
+    // Which results go to `notify` depends on whose the token is. Asked once: a Slack that does not
+    // answer holds nobody up for long.
+    tokio::select! {
+        _ = app.tokens.own(&app.api) => {}
+        _ = stop.changed() => {}
+    }
     while !*stop.borrow() {
         let pause = match look(&app).await {
             Ok(next) => next,
@@ -58,9 +64,15 @@ async fn look(app: &App) -> Result<Duration, StoreError> {
     let Some(snapshot) = app.snapshot() else {
         return Ok(SLOW);
     };
-    let notify = snapshot.settings.slack.notify.as_deref();
-    // The channel belongs to the workspace whose token is in the environment.
-    let notify = notify.map(|channel| ("", channel));
+    // Results of guests are theirs.
+    let is_told_of = |workspace: &str| app.is_own(&snapshot, workspace);
+    let channel = snapshot.settings.slack.notify.as_deref();
+    let notify = channel.map(|channel| Notify {
+        // The channel belongs to the workspace whose token is in the environment.
+        workspace: "",
+        channel,
+        is_told_of: &is_told_of,
+    });
     let routed = app.store.route_outbox(LINES, notify, FLOOD, GATHER).await?;
     let settled: Vec<Settled> = snapshot
         .sites

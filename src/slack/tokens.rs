@@ -25,6 +25,17 @@ struct Own {
     identity: OnceCell<Identity>,
 }
 
+/// Whose the token of the environment is, as far as that is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Home<'a> {
+    /// There is no such token.
+    Nowhere,
+    /// Slack did not say yet.
+    Unknown,
+    /// This workspace's.
+    At(&'a str),
+}
+
 impl Own {
     async fn identity(&self, api: &Api) -> Result<&Identity, ApiError> {
         let ask = || api.auth_test(&self.token);
@@ -69,6 +80,17 @@ impl Tokens {
         Some(self.own.as_ref()?.identity(api).await)
     }
 
+    /// The workspace of the environment, without asking.
+    pub(super) fn home(&self) -> Home<'_> {
+        match &self.own {
+            None => Home::Nowhere,
+            Some(own) => match own.identity.get() {
+                Some(identity) => Home::At(&identity.team),
+                None => Home::Unknown,
+            },
+        }
+    }
+
     /// Whether the app was installed there.
     pub(super) fn has(&self, workspace: &str) -> bool {
         self.installed(workspace).is_some()
@@ -76,11 +98,11 @@ impl Tokens {
 
     /// Whether it is known that there is no token for a workspace: nobody there can be asked for.
     pub(super) fn are_none_for(&self, workspace: &str) -> bool {
-        let own = self.own.as_ref();
-        let others = own.is_none_or(|own| {
-            let identity = own.identity.get();
-            identity.is_some_and(|identity| identity.team != workspace)
-        });
+        let others = match self.home() {
+            Home::Nowhere => true,
+            Home::Unknown => false,
+            Home::At(home) => home != workspace,
+        };
         others && !self.has(workspace)
     }
 

@@ -37,7 +37,7 @@ pub(super) async fn own<'a>(at: &Desk<'a>, id: &PostId) -> Result<(Post, &'a Car
              `/microblot list` shows the posts."
         )));
     };
-    let rank = at.app.rank(at.caller, &at.snapshot.settings.slack).await?;
+    let rank = at.app.rank(at.caller, at.snapshot).await?;
     let own = at.caller.account();
     policy::may_change_post(&at.caller.ranked(rank), post.account.as_deref(), &own)?;
     Ok((post, card))

@@ -53,7 +53,7 @@ pub use history::BuildRow;
 pub use inbox::Received;
 pub use lists::{Listed, PostFilter};
 pub use mirror::Mirrored;
-pub use outbox::{Flood, Routed};
+pub use outbox::{Flood, Notify, Routed};
 pub use people::PersonRow;
 pub use previews::Previewed;
 pub use promises::Settled;
@@ -62,7 +62,7 @@ pub use site_row::{ObservedRow, Presence, SiteRow};
 pub use sites::{NewSite, Resumed};
 pub use tellings::{Telling, URL_USES};
 pub use upkeep::Listener;
-pub use workspaces::{Installed, WorkspaceRow};
+pub use workspaces::{Came, Installed, WorkspaceRow};
 
 use crate::model::Millis;
 use db::Pool;

@@ -10,9 +10,9 @@ use sqlx::types::Json;
 
 use super::db::{Keyed, Tx, each, tx};
 use super::error::StoreError;
-use super::estate::parsed;
+use super::estate::{json, parsed};
 use super::{Store, new_id};
-use crate::model::{Millis, SiteName};
+use crate::model::{Millis, SiteName, Spec};
 
 /// What became of rows of the outbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,6 +27,17 @@ pub struct Routed {
     pub digested: usize,
     /// Rows that are told a moment later, with what follows them.
     pub kept_back: usize,
+}
+
+/// The channel that is told of what nobody asked for.
+#[derive(Clone, Copy)]
+pub struct Notify<'a> {
+    /// The workspace that it is in.
+    pub workspace: &'a str,
+    /// Its id.
+    pub channel: &'a str,
+    /// Whether it is told of the sites of a workspace. Of those of none it always is.
+    pub is_told_of: &'a (dyn Fn(&str) -> bool + Sync),
 }
 
 /// The detail of a digest.
@@ -47,6 +58,7 @@ struct Row {
     at: i64,
     site: String,
     name: Option<String>,
+    spec: Option<String>,
     build: String,
     state: String,
     reason: String,
@@ -62,10 +74,17 @@ impl Row {
     }
 }
 
+impl Notify<'_> {
+    fn is_told(&self, row: &Row) -> Result<bool, StoreError> {
+        let spec: Option<Spec> = row.spec.as_deref().map(json).transpose()?;
+        let workspace = spec.as_ref().and_then(Spec::workspace);
+        Ok(workspace.is_none_or(self.is_told_of))
+    }
+}
+
 impl Store {
     /// Routes up to `limit` unsent rows of the outbox, in order. A promise that waits for a build
-    /// takes over its state. Of a build that nobody waits for `notify` (workspace and channel) is
-    /// told if it ended; of more than `flood` such builds at once, in one digest. To see how many
+    /// takes over its state. Of a build that nobody waits for `notify` is told if it ended; of more than `flood` such builds at once, in one digest. To see how many
     /// there are, the first of them is kept back for as long as `gather`.
     ///
     /// One transaction, one at a time over all replicas: nothing is lost, and nothing told twice.
@@ -76,7 +95,7 @@ impl Store {
     pub async fn route_outbox(
         &self,
         limit: u32,
-        notify: Option<(&str, &str)>,
+        notify: Option<Notify<'_>>,
         flood: usize,
         gather: Duration,
     ) -> Result<Routed, StoreError> {
@@ -86,7 +105,8 @@ impl Store {
         let mut tx = self.write.begin_alone().await?;
         let now = tx.now().await?;
         let rows: Vec<Row> = tx!(&mut tx, conn => sqlx::query_as(
-                "SELECT o.id, o.at, o.site, s.name, o.build, o.state, o.reason, o.detail FROM outbox o \
+                "SELECT o.id, o.at, o.site, s.name, s.spec, o.build, o.state, o.reason, o.detail \
+                 FROM outbox o \
                  LEFT JOIN site s ON s.id = o.site WHERE o.sent_at IS NULL \
                  ORDER BY o.at, o.id LIMIT $1")
             .bind(i64::from(limit)).fetch_all(conn).await?);
@@ -98,15 +118,21 @@ impl Store {
             rows.iter().map(|row| (row.build.as_str(), row)).collect();
         let bound = bound(&mut tx, &newest).await?;
         let taken = take_over(&mut tx, now, &newest, &bound).await?;
-        let unasked: Vec<&Row> = rows
-            .iter()
-            .filter(|row| {
-                newest
-                    .get(row.build.as_str())
-                    .is_some_and(|last| last.id == row.id)
-            })
-            .filter(|row| row.is_for_the_channel() && !bound.contains(&row.build))
-            .collect();
+        let is_newest = |row: &Row| {
+            let last = newest.get(row.build.as_str());
+            last.is_some_and(|last| last.id == row.id)
+        };
+        let mut unasked: Vec<&Row> = Vec::new();
+        for row in &rows {
+            let ended = is_newest(row) && row.is_for_the_channel();
+            if let Some(notify) = &notify
+                && ended
+                && !bound.contains(&row.build)
+                && notify.is_told(row)?
+            {
+                unasked.push(row);
+            }
+        }
         let oldest = unasked.iter().map(|row| row.at).min();
         let early = oldest.is_some_and(|at| Millis(at).plus(gather) > now);
         let mut routed = Routed {
@@ -114,12 +140,13 @@ impl Store {
             taken,
             ..Routed::default()
         };
-        let kept_back: BTreeSet<&str> = match notify {
-            Some(_) if early => unasked.iter().map(|row| row.id.as_str()).collect(),
-            _ => BTreeSet::new(),
+        let kept_back: BTreeSet<&str> = match early {
+            true => unasked.iter().map(|row| row.id.as_str()).collect(),
+            false => BTreeSet::new(),
         };
         routed.kept_back = kept_back.len();
-        if let Some((workspace, channel)) = notify.filter(|_| !early) {
+        if let Some(notify) = notify.filter(|_| !early) {
+            let (workspace, channel) = (notify.workspace, notify.channel);
             if unasked.len() > flood {
                 digest(&mut tx, now, workspace, channel, &unasked).await?;
                 routed.digested = unasked.len();

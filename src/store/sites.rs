@@ -354,11 +354,11 @@ pub(super) async fn insert(
     let before: Option<String> = tx!(&mut *tx, conn => sqlx::query_scalar(
             "UPDATE site SET name = name WHERE name = $1 RETURNING spec")
         .bind(site.name.as_str()).fetch_optional(conn).await?);
-    let workspace = |spec: &Spec| spec.slack.as_ref().map(|slack| slack.workspace.clone());
-    if let Some(before) = before
-        && workspace(&json(&before)?) != workspace(&site.spec)
-    {
-        return Ok(None);
+    if let Some(before) = before {
+        let before: Spec = json(&before)?;
+        if before.workspace() != site.spec.workspace() {
+            return Ok(None);
+        }
     }
     let spec = serde_json::to_string(&site.spec)
         .map_err(|error| StoreError::Corrupt(error.to_string()))?;

@@ -1,9 +1,12 @@
 //! The chat workspaces in which the app is installed.
 
+use std::collections::BTreeMap;
+
 use sqlx::FromRow;
+use sqlx::types::Json;
 
 use super::audit::{Line, audit_lines, unless_done};
-use super::db::{pool, tx};
+use super::db::{Stamp, Tx, each, keyed, pool, tx};
 use super::error::StoreError;
 use super::estate::{json, parsed};
 use super::sites::{self, NewSite};
@@ -38,6 +41,27 @@ pub struct WorkspaceRow {
     pub installed_at: Millis,
     /// When it was removed.
     pub removed_at: Option<Millis>,
+}
+
+/// The site that came with an installation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Came {
+    /// It was made.
+    New {
+        /// Which.
+        site: SiteName,
+        /// Where it is published.
+        url: String,
+    },
+    /// The workspace has it already.
+    Before {
+        /// Which.
+        site: SiteName,
+        /// Where it is published.
+        url: String,
+    },
+    /// None: there was none to make, or each of the names was somebody else's.
+    Nothing,
 }
 
 #[derive(FromRow)]
@@ -76,9 +100,9 @@ impl Reader {
 }
 
 impl Store {
-    /// Keeps that the app is installed in a workspace, and makes the site that comes with it,
-    /// unless there is one of that name. Answers whether it did that. What is so already is not
-    /// written again.
+    /// Keeps that the app is installed in a workspace, and makes the site that comes with it: the
+    /// first of these whose name is nobody else's, unless the workspace has or had one of them. What
+    /// is so already is not written again.
     ///
     /// # Errors
     ///
@@ -86,17 +110,16 @@ impl Store {
     pub async fn install_workspace(
         &self,
         installed: &Installed,
-        site: Option<&NewSite>,
+        sites: &[NewSite],
         by: &Actor,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Came, StoreError> {
         let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
-        let made = match site {
-            Some(site) => sites::insert(&mut tx, stamp, now, site, by)
-                .await?
-                .is_some(),
-            None => false,
+        let came = first_of(&mut tx, stamp, now, sites, by).await?;
+        let made = match &came {
+            Came::New { site, .. } => Some(site),
+            Came::Before { .. } | Came::Nothing => None,
         };
         let changed = tx!(&mut tx, conn => sqlx::query(
                 "INSERT INTO workspace (id, name, bot_user, token, installed_at) \
@@ -108,18 +131,18 @@ impl Store {
                  OR workspace.token IS DISTINCT FROM excluded.token")
             .bind(&installed.id).bind(without_nul(&installed.name)).bind(&installed.bot_user)
             .bind(&installed.token).bind(now.0).execute(conn).await?.rows_affected());
-        if changed == 0 && !made {
-            return unless_done(&mut tx, by, false).await;
+        if changed == 0 && made.is_none() {
+            return unless_done(&mut tx, by, came).await;
         }
         let line = Line {
             by,
             action: "install",
-            site: site.filter(|_| made).map(|site| &site.name),
+            site: made,
             detail: Some(&installed.id),
         };
         audit_lines(&mut tx, now, &[line]).await?;
         tx.commit().await?;
-        Ok(made)
+        Ok(came)
     }
 
     /// The app was removed from a workspace: its token is forgotten, so are its people; its sites
@@ -184,4 +207,72 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+async fn first_of(
+    tx: &mut Tx,
+    stamp: Stamp,
+    now: Millis,
+    sites: &[NewSite],
+    by: &Actor,
+) -> Result<Came, StoreError> {
+    let known = known(tx, sites).await?;
+    let is_theirs = |site: &&NewSite| known.get(&site.name).is_some_and(|it| it.is_of(site));
+    let theirs = sites.iter().find(is_theirs);
+    let free = sites.iter().filter(|site| !known.contains_key(&site.name));
+    for site in theirs.into_iter().chain(free) {
+        if sites::insert(tx, stamp, now, site, by).await?.is_some() {
+            return Ok(Came::New {
+                site: site.name.clone(),
+                url: site.spec.url.clone(),
+            });
+        }
+        // Perhaps made a moment ago, by another request of the same installation.
+        let mut there = self::known(tx, std::slice::from_ref(site)).await?;
+        match there.remove(&site.name).filter(|it| it.is_of(site)) {
+            Some(it) if it.declared => {
+                return Ok(Came::Before {
+                    site: site.name.clone(),
+                    url: it.spec.url,
+                });
+            }
+            // It was given up a moment ago; its posts are not to be left behind.
+            Some(_) => return Ok(Came::Nothing),
+            None => {}
+        }
+    }
+    Ok(Came::Nothing)
+}
+
+/// A site that is, or was, there.
+struct Known {
+    spec: Spec,
+    declared: bool,
+}
+
+impl Known {
+    fn is_of(&self, site: &NewSite) -> bool {
+        self.spec.workspace() == site.spec.workspace()
+    }
+}
+
+/// What is known under the names of these sites.
+async fn known(tx: &mut Tx, sites: &[NewSite]) -> Result<BTreeMap<SiteName, Known>, StoreError> {
+    let names = keyed(sites.iter().map(|site| site.name.as_str()));
+    let sql = each!(
+        tx.dialect(),
+        "SELECT s.name, s.spec, s.presence FROM ",
+        "($1) AS e JOIN site s ON s.name = e.value->>'id'"
+    );
+    let rows: Vec<(String, String, String)> =
+        tx!(tx, conn => sqlx::query_as(sql).bind(Json(names)).fetch_all(conn).await?);
+    rows.iter()
+        .map(|(name, spec, presence)| {
+            let known = Known {
+                spec: json(spec)?,
+                declared: presence == "declared",
+            };
+            Ok((parsed(name)?, known))
+        })
+        .collect()
 }

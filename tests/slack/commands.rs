@@ -230,8 +230,15 @@ fn sites_are_made_and_removed_in_chat(mut world: World) {
     let before = trail::made(&club.world);
     club.says(&url, ADA, "site add pond", &["Only admins"]);
     for (text, words) in [
-        ("site add garden", "There is a site garden already"),
+        (
+            "site add garden",
+            "There is a site garden already: it is declared in `sites.toml:",
+        ),
         ("site add Bad_Name", "cannot be its name"),
+        (
+            "site add pond url https://pond.example.org/a|b",
+            "is no clean address",
+        ),
         (
             "site add kitchen hook NETLIFY_HOOK_KITCHEN",
             "Where is it published?",

@@ -245,6 +245,12 @@ fn a_channel_that_the_file_declares_is_unfollowed_in_the_file() {
     assert!(said.answer.body.contains(&place), "{:?}", said.answer);
     assert_eq!(club.audited("unfollow"), 0);
     assert_eq!(club.feed(&url, "garden"), ["Kept"]);
+    // Nor is it given to another site, or the site made anew.
+    club.says(&url, ADMIN, "site add pond", &["pond is there"]);
+    let text = "follow <#C0NEWS|news> pond";
+    let said = club.says(&url, ADMIN, text, &[&place, "take it out there"]);
+    assert!(!said.contains("unfollow"), "{said}");
+    club.says(&url, ADMIN, "site add garden", &[&place]);
 }
 
 #[test]

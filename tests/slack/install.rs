@@ -12,10 +12,11 @@ use crate::support::world::{World, eventually};
 on_both![
     a_workspace_installs_the_app_and_removes_it,
     no_workspace_gets_the_site_of_another,
+    whoever_takes_a_name_beforehand_keeps_nobody_from_a_blog,
     a_name_that_is_free_again_brings_nobody_elses_posts,
 ];
 
-const OTHER: &str = "T0OTHER";
+pub const OTHER: &str = "T0OTHER";
 const TEMPLATE: &str = "
 [slack.on_install]
 site = \"{workspace}\"
@@ -25,7 +26,12 @@ build.render = { out = \"public/{workspace}\" }
 ";
 
 fn several(world: World) -> Club {
-    let mut club = Club::with(world, TEMPLATE);
+    several_with(world, TEMPLATE)
+}
+
+/// A server that further workspaces may install the app from, with these lines of `[slack]`.
+pub fn several_with(world: World, lines: &str) -> Club {
+    let mut club = Club::with(world, lines);
     let port = ports::lasting();
     let address = format!("http://127.0.0.1:{port}");
     let authorize = club.slack.authorize_url();
@@ -41,7 +47,8 @@ fn several(world: World) -> Club {
     club
 }
 
-fn others(slack: &Slack) {
+/// Another workspace, and who administers it.
+pub fn others(slack: &Slack) {
     slack.add_team(OTHER, "Other Club");
     slack.add_user(OTHER, "U0EVE", "Eve", true);
 }
@@ -121,17 +128,17 @@ fn no_workspace_gets_the_site_of_another(world: World) {
     let (_serve, url) = club.serve();
     club.publish(&url, ADA, "t0other", "Ours", "Only ours.");
     let say = |text: &str| slack.command(&url, OTHER, "U0EVE", CHANNEL, text).words();
+    // It has one of its own all the same, and keeps it.
     for _ in 0..2 {
         let installed = slack.install(&url, OTHER, "Other Club", "U0EVE");
         assert_eq!(installed.status, 200, "{installed:?}");
         let body = &installed.body;
         assert!(body.contains("is installed in"), "{body}");
-        assert!(
-            body.contains("a site called <code>t0other</code>"),
-            "{body}"
-        );
-        assert!(!body.contains("It appears at"), "{body}");
+        assert!(body.contains("https://t0other-2.example.org/"), "{body}");
     }
+    eventually("its blog is there", || {
+        say("sites").contains("Other Club").then_some(())
+    });
     for text in [
         "sites",
         "list",
@@ -147,10 +154,58 @@ fn no_workspace_gets_the_site_of_another(world: World) {
             "{said}"
         );
     }
-    assert!(say("new").contains("no blog to write for yet"));
+    assert!(!say("sites").contains("t0other-3"));
     assert!(club.say(&url, ADA, "list t0other").contains("Ours"));
     let feed = get(&url, "/sites/t0other/feed.json").json();
     assert_eq!(feed["title"], "The t0other site");
+}
+
+fn whoever_takes_a_name_beforehand_keeps_nobody_from_a_blog(world: World) {
+    let mut club = several(world);
+    // A folder is in the way, too.
+    let out = "build.render = { out = \"public/t0fourth/deep\" }";
+    club.world.declare("www", out);
+    let slack = &club.slack;
+    others(slack);
+    for (team, name) in [("T0THIRD", "Third Club"), ("T0FOURTH", "Fourth Club")] {
+        slack.add_team(team, name);
+        slack.add_user(team, "U0FAY", "Fay", true);
+    }
+    let (_serve, url) = club.serve();
+    slack.install(&url, OTHER, "Other Club", "U0EVE");
+    for name in ["t0third", "t0third-2"] {
+        let text = format!("site add {name}");
+        eventually("a guest takes the name", || {
+            let said = slack.command(&url, OTHER, "U0EVE", CHANNEL, &text).words();
+            said.contains("is there").then_some(())
+        });
+        // Whatever this server knows of.
+        club.says(&url, ADMIN, &text, &["There is a site"]);
+    }
+    for (team, name, site) in [
+        ("T0THIRD", "Third Club", "t0third-3"),
+        ("T0FOURTH", "Fourth Club", "t0fourth-2"),
+    ] {
+        let installed = slack.install(&url, team, name, "U0FAY");
+        let address = format!("https://{site}.example.org/");
+        assert!(installed.body.contains(&address), "{}", installed.body);
+        eventually("it is built where nobody else is", || {
+            let page = format!("public/{site}/index.html");
+            let page = std::fs::read_to_string(club.world.estate.path().join(page));
+            page.is_ok_and(|page| page.contains(name)).then_some(())
+        });
+        let said = slack.command(&url, team, "U0FAY", CHANNEL, "sites").words();
+        assert!(said.contains(name) && !said.contains("attention"), "{said}");
+    }
+    // What it was is what it is when it comes back.
+    slack.event(&url, "T0THIRD", &json!({ "type": "app_uninstalled" }));
+    eventually("it is forgotten", || {
+        let sql = "SELECT presence FROM site WHERE name = 't0third-3'";
+        (club.world.sql(sql) == ["forgotten"]).then_some(())
+    });
+    let installed = slack.install(&url, "T0THIRD", "Third Club", "U0FAY");
+    let body = &installed.body;
+    assert!(body.contains("https://t0third-3.example.org/"), "{body}");
 }
 
 fn a_name_that_is_free_again_brings_nobody_elses_posts(world: World) {

@@ -2,7 +2,7 @@
 
 use microblot::model::{Actor, Hold, Post, PostChange, Publish, SiteName, TellTo};
 use microblot::store::{
-    Followed, Installed, NewSite, Resumed, SiteRow, Store, StoreError, Unfollowed,
+    Came, Followed, Installed, NewSite, Resumed, SiteRow, Store, StoreError, Unfollowed,
 };
 
 use crate::fixture::{Db, ann, draft, everything, name, spec, with_foo};
@@ -127,11 +127,10 @@ async fn make(
         Change::Unmirror => assert!(store.unmirror(SOURCE, "2", by).await?.is_some()),
         Change::Install => {
             let site = new_site("acme");
-            assert!(
-                store
-                    .install_workspace(&workspace("T1"), Some(&site), by)
-                    .await?
-            );
+            let came = store
+                .install_workspace(&workspace("T1"), &[site], by)
+                .await?;
+            assert!(matches!(came, Came::New { .. }));
         }
         Change::Uninstall => assert!(store.remove_workspace("T1", by).await?),
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use microblot::model::{
     Actor, Input, Manifest, Millis, Outcome, Part, PostChange, Publish, TellTo,
 };
-use microblot::store::{Claim, Flood, NewSite, Routed, Settled, SiteRow, Store, Telling, URL_USES};
+use microblot::store::{
+    Claim, Flood, NewSite, Notify, Routed, Settled, SiteRow, Store, Telling, URL_USES,
+};
 
 use crate::fixture::{
     Db, ann, claim, content, declare, draft, everything, forget, name, names, record, request, row,
@@ -50,7 +52,11 @@ fn asking() -> Actor {
     ann().with_tell(to("U1"))
 }
 
-const CHANNEL: Option<(&str, &str)> = Some(("T1", "C9"));
+const CHANNEL: Option<Notify<'static>> = Some(Notify {
+    workspace: "T1",
+    channel: "C9",
+    is_told_of: &|_workspace| true,
+});
 
 /// As the loop does: keeps the digest of the posts, and claims a build of them.
 async fn decided(store: &Store, site: &str) -> (SiteRow, Manifest) {

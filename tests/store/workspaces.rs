@@ -1,5 +1,5 @@
 use microblot::model::{Outcome, Publish, SlackSite, Spec, TellTo};
-use microblot::store::{Followed, Installed, NewSite, PersonRow, Presence, Store};
+use microblot::store::{Came, Followed, Installed, NewSite, PersonRow, Presence, Store};
 
 use crate::fixture::{Db, ann, build, declare, draft, everything, name, row, spec, with_foo};
 
@@ -8,6 +8,7 @@ on_both!(
     what_is_so_is_not_written_again,
     a_workspace_goes_with_what_is_its,
     two_installations_at_once,
+    the_first_name_that_is_nobody_elses,
     a_site_that_chat_made_is_removed,
 );
 
@@ -34,10 +35,10 @@ fn of_workspace(site: &str, workspace: &str) -> NewSite {
 }
 
 async fn install(store: &Store, id: &str, site: &NewSite) -> bool {
-    let made = store
-        .install_workspace(&installed(id), Some(site), &ann())
+    let came = store
+        .install_workspace(&installed(id), std::slice::from_ref(site), &ann())
         .await;
-    made.unwrap()
+    matches!(came.unwrap(), Came::New { .. })
 }
 
 async fn presence(store: &Store, site: &str) -> Presence {
@@ -82,7 +83,7 @@ async fn what_is_so_is_not_written_again(db: Db) {
         };
         for _ in 0..2 {
             store
-                .install_workspace(&installed, None, &ann())
+                .install_workspace(&installed, &[], &ann())
                 .await
                 .unwrap();
         }
@@ -103,7 +104,7 @@ async fn a_workspace_goes_with_what_is_its(db: Db) {
     for (id, site) in [("T1", "one"), ("T2", "two")] {
         let site = of_workspace(site, id);
         store
-            .install_workspace(&installed(id), Some(&site), &ann())
+            .install_workspace(&installed(id), &[site], &ann())
             .await
             .unwrap();
         let person = PersonRow {
@@ -174,15 +175,59 @@ async fn two_installations_at_once(db: Db) {
     for _ in 0..6 {
         let store = db.open().await;
         tasks.spawn(async move {
-            let site = of_workspace("acme", "T1");
+            let sites = ["acme", "acme-2"].map(|site| of_workspace(site, "T1"));
             store
-                .install_workspace(&installed("T1"), Some(&site), &ann())
+                .install_workspace(&installed("T1"), &sites, &ann())
                 .await
                 .unwrap()
         });
     }
-    let made = tasks.join_all().await;
-    assert_eq!(made.into_iter().filter(|made| *made).count(), 1);
+    // All of them have the same one.
+    let came = tasks.join_all().await;
+    let is_new = |came: &&Came| matches!(came, Came::New { site, .. } if site.as_str() == "acme");
+    assert_eq!(came.iter().filter(is_new).count(), 1, "{came:?}");
+    let is_old =
+        |came: &&Came| matches!(came, Came::Before { site, .. } if site.as_str() == "acme");
+    assert_eq!(came.iter().filter(is_old).count(), 5, "{came:?}");
+}
+
+async fn the_first_name_that_is_nobody_elses(db: Db) {
+    let store = db.open().await;
+    let came = async |workspace: &str, names: &[&str]| {
+        let sites: Vec<_> = names.iter().map(|n| of_workspace(n, workspace)).collect();
+        let came = store
+            .install_workspace(&installed(workspace), &sites, &ann())
+            .await;
+        match came.unwrap() {
+            Came::New { site, .. } => format!("new {site}"),
+            Came::Before { site, url } => format!("{site} at {url}"),
+            Came::Nothing => "nothing".to_owned(),
+        }
+    };
+    assert!(
+        store
+            .add_site(&of_workspace("acme", "T2"), &ann())
+            .await
+            .unwrap()
+    );
+    declare(&store, &["acme-2"]).await;
+    let names = ["acme", "acme-2", "acme-3", "acme-4"];
+    assert_eq!(came("T1", &names[..2]).await, "nothing");
+    assert_eq!(came("T1", &names).await, "new acme-3");
+    let again = "acme-3 at https://acme-3.example.org";
+    assert_eq!(came("T1", &names).await, again);
+    // Also when a better one is free, and after it was away for a while.
+    let better = ["acme-0", "acme-3"];
+    assert_eq!(came("T1", &better).await, again);
+    let site = row(&store, "acme-3").await;
+    assert!(store.remove_workspace("T1", &ann()).await.unwrap());
+    assert_eq!(
+        came("T1", &better).await,
+        "nothing",
+        "it is being forgotten"
+    );
+    store.forget(&[(site.id, site.name)]).await.unwrap();
+    assert_eq!(came("T1", &better).await, "new acme-3");
 }
 
 async fn a_site_that_chat_made_is_removed(db: Db) {

@@ -3,6 +3,7 @@
 use super::quoted;
 use super::request::{ChannelArg, SiteArg, Which};
 use crate::chat::words::{bare, unescaped};
+use crate::config;
 use crate::model::{PostId, SiteName};
 
 pub(super) fn site(text: &str) -> Result<SiteArg, String> {
@@ -102,29 +103,36 @@ fn word_of_which(word: &str) -> Option<Which> {
 
 pub(super) fn title(text: &str) -> Result<String, String> {
     let title = text.trim();
+    no_secret(title)?;
     match title.chars().count() {
         1..=128 if !title.chars().any(char::is_control) => Ok(title.to_owned()),
         _ => Err("A title is one line of at most 128 characters.".to_owned()),
     }
 }
 
+/// What `sites.toml` takes, where the site may be declared one day.
 pub(super) fn url(text: &str) -> Result<String, String> {
     let text = link(text);
-    let parsed = url::Url::parse(text).ok();
-    let fits = parsed.filter(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && text.len() <= 500
-    });
-    match fits {
-        Some(url) => Ok(url.to_string()),
-        None => Err(format!(
-            "{} is no address: write all of it, as in https://garden.example.org/.",
+    // Keyboards begin with a capital.
+    let plain = url::Url::parse(text).map_or_else(|_| text.to_owned(), String::from);
+    no_secret(&plain)?;
+    match config::address_problem(&plain) {
+        None => Ok(plain),
+        Some(problem) => Err(format!(
+            "{} {problem}. Write all of it, as in https://garden.example.org/.",
             quoted(text)
         )),
+    }
+}
+
+/// Not shown again, if it is one.
+fn no_secret(text: &str) -> Result<(), String> {
+    match config::holds_secret(text) {
+        false => Ok(()),
+        true => Err(
+            "That looks like a secret, and what is written here can be seen by everybody."
+                .to_owned(),
+        ),
     }
 }
 

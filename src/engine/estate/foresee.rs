@@ -150,6 +150,7 @@ impl Estate {
                 touched.insert(name);
             }
         }
+        self.holdings_are_stale = true;
         self.desired.limits = publication.settings.limits;
         self.desired.budget = publication.settings.budget;
         self.assemble(&touched, true);

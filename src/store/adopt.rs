@@ -1,7 +1,7 @@
 use serde::Serialize;
 use sqlx::types::Json;
 
-use super::audit::audit;
+use super::audit::audit_sites;
 use super::content::{self, PartRow};
 use super::db::{each, tx};
 use super::error::StoreError;
@@ -90,8 +90,8 @@ impl Store {
         tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0)
             .execute(conn).await.map(|_| ())?);
         promises::unbind(&mut tx, now, over.iter().map(String::as_str)).await?;
-        let detail = format!("{} sites", sites.len());
-        audit(&mut tx, now, by, "adopt", None, Some(&detail)).await?;
+        let ids = sites.iter().map(|(site, _)| site.as_str());
+        audit_sites(&mut tx, now, by, "adopt", ids).await?;
         tx.commit().await
     }
 }

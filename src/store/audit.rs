@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use sqlx::types::Json;
 
-use super::db::{Tx, each, pool, tx};
+use super::db::{Tx, each, keyed, pool, tx};
 use super::error::StoreError;
+use super::estate::parsed;
 use super::{Reader, new_id, without_nul};
 use crate::model::{Actor, Millis, SiteName};
 
@@ -128,6 +129,28 @@ pub(super) async fn audit_each(
         })
         .collect();
     audit_lines(tx, at, &lines).await
+}
+
+/// The same, of sites by their ids.
+pub(super) async fn audit_sites<'a>(
+    tx: &mut Tx,
+    at: Millis,
+    by: &Actor,
+    action: &str,
+    ids: impl IntoIterator<Item = &'a str>,
+) -> Result<(), StoreError> {
+    let sql = each!(
+        tx.dialect(),
+        "SELECT s.name FROM ",
+        "($1) AS e JOIN site s ON s.id = e.value->>'id' ORDER BY s.name"
+    );
+    let names: Vec<String> = tx!(&mut *tx, conn => sqlx::query_scalar(sql)
+        .bind(Json(keyed(ids))).fetch_all(conn).await?);
+    let names: Vec<SiteName> = names
+        .iter()
+        .map(|name| parsed(name))
+        .collect::<Result<_, _>>()?;
+    audit_each(tx, at, by, action, &names.iter().collect::<Vec<_>>()).await
 }
 
 /// The answer of a change that found nothing to change; [`StoreError::AlreadyDone`] if that is so

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sqlx::types::Json;
 
-use super::audit::{audit, audit_each, unless_done};
+use super::audit::{audit, audit_each, audit_sites, unless_done};
 use super::db::{Keyed, Stamp, Tx, each, tx};
 use super::error::StoreError;
 use super::estate::json;
@@ -204,8 +204,8 @@ impl Store {
             "($1) AS e WHERE site.id = e.value->>'site'"
         );
         tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
-        let detail = format!("{} sites", sites.len());
-        audit(&mut tx, now, by, "force", None, Some(&detail)).await?;
+        let ids = sites.iter().map(|(site, _)| site.as_str());
+        audit_sites(&mut tx, now, by, "force", ids).await?;
         tx.commit().await
     }
 

@@ -77,7 +77,7 @@ fn blocks(page: &PostsPage, heading: &str) -> Vec<Block> {
     if page.rows.is_empty() {
         let text = match (page.of.which, page.of.page) {
             (_, 1..) => "This page is empty.",
-            (Which::Drafts | Which::MyDrafts, _) => "No drafts. Everything is published.",
+            (Which::Drafts | Which::MyDrafts, _) => "No drafts that you can see.",
             (Which::All | Which::Mine, _) => "Nothing here yet. Write the first one!",
         };
         blocks.push(Block::section(Mrkdwn::new().raw(text)));

@@ -373,7 +373,7 @@ Published <!date^1763700000^{date_short_pretty} {time}|2025-11-21 04:40 UTC> · 
 title: Drafts
 close: Close
 # Drafts of Foo Team
-No drafts. Everything is published.
+No drafts that you can see.
 [New post]
 "###);
     insta::assert_snapshot!(seen(&posts::confirm_delete(&post(3, "Hello", PostState::Published))), @r###"

@@ -15,6 +15,8 @@ pub(super) struct Fields<'a, 't> {
     table: &'a DeTable<'t>,
     place: Range<usize>,
     path: &'static str,
+    // What unknown keys were probably meant to be: they are not missing besides.
+    meant: Vec<String>,
 }
 
 /// A value under its key.
@@ -44,6 +46,7 @@ impl<'a, 't> Fields<'a, 't> {
             report.error(place, message, Some(keys(known)));
             return None;
         };
+        let mut meant = Vec::new();
         for (key, _) in table {
             if !known.contains(&key.get_ref().as_ref()) {
                 let place = match report.path(path) {
@@ -52,13 +55,21 @@ impl<'a, 't> Fields<'a, 't> {
                 };
                 let message = format!("unknown key {} {place}", shown(key.get_ref()));
                 let hint = match nearest(key.get_ref(), known.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
+                    Some(near) => {
+                        meant.push(near.to_owned());
+                        format!("did you mean `{near}`?")
+                    }
                     None => keys(known),
                 };
                 report.error(key.span(), message, Some(hint));
             }
         }
-        Some(Self { table, place, path })
+        Some(Self {
+            table,
+            place,
+            path,
+            meant,
+        })
     }
 
     /// The value under `key`, if it is there.
@@ -87,6 +98,9 @@ impl<'a, 't> Fields<'a, 't> {
     ) -> Option<T> {
         if let Some(item) = self.get(key) {
             return read(item, report);
+        }
+        if self.meant.iter().any(|meant| meant == key) {
+            return None;
         }
         let message = format!("`{}` has no `{key}`", report.path(self.path));
         let hint = format!("add a line like `{example}`");

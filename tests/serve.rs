@@ -59,6 +59,22 @@ fn settled(world: &World) -> BTreeMap<String, String> {
     })
 }
 
+/// Waits until every site is built from what its folder says now.
+fn built_as_it_is(world: &World) {
+    let wanted: BTreeMap<String, String> = world.plan(&["--all"])["sites"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|site| {
+            let text = |key: &str| site[key].as_str().unwrap().to_owned();
+            (text("site"), text("content_hash"))
+        })
+        .collect();
+    eventually("the last content is built", || {
+        (settled(world) == wanted).then_some(())
+    });
+}
+
 fn it_builds_at_its_start_and_after_every_edit(mut world: World) {
     one(&mut world, AT_ONCE);
     // Its hook is in the environment from the start.
@@ -344,6 +360,74 @@ fn a_config_map_that_is_swapped_is_seen() {
     assert_eq!(world.hooks.calls().len(), 3);
 }
 
+/// As a checkout of a branch without the folder does, and of one with another folder of its name.
+#[test]
+fn a_folder_that_is_replaced_is_seen_as_before() {
+    let mut world = World::on_sqlite();
+    one(&mut world, AT_ONCE);
+    let root = world.estate.path();
+    world.estate.write("foo/sub/b.md", "b");
+    let _serve = world.estate.serve();
+    world.hooks.wait_for(1, SOON);
+    settled(&world);
+    let edited = |file: &str, text: &str| {
+        world.estate.write(file, text);
+        built_as_it_is(&world);
+    };
+
+    std::fs::remove_dir_all(root.join("foo")).unwrap();
+    edited("foo/sub/b.md", "made anew");
+    edited("foo/sub/b.md", "edited");
+    world.estate.write("foo.new/sub/b.md", "edited");
+    std::fs::rename(root.join("foo"), root.join("foo.old")).unwrap();
+    std::fs::rename(root.join("foo.new"), root.join("foo")).unwrap();
+    edited("foo/sub/b.md", "swapped in");
+    std::fs::rename(root.join("foo"), root.join("foo.new")).unwrap();
+    std::fs::rename(root.join("foo.old"), root.join("foo")).unwrap();
+    edited("foo/sub/b.md", "and back");
+    edited("foo/a.md", "and more");
+    // Nobody looks while it is away for long.
+    std::fs::rename(root.join("foo"), root.join("foo.old")).unwrap();
+    edited("foo/a.md", "alone");
+    edited("foo/a.md", "and edited");
+    assert!(world.hooks.calls().len() > 6);
+}
+
+#[test]
+fn every_kind_of_input_is_seen() {
+    let mut world = World::on_sqlite();
+    world.head = AT_ONCE.to_owned();
+    world.hosted("deep", "files = [\"**/*.md\"]");
+    world.hosted("late", "files = [\"late/**\"]");
+    world.hosted("linked", "files = [\"links/*.txt\"]");
+    let root = world.estate.path();
+    world.estate.write("docs/deep/a.md", "a");
+    world.estate.write("shared/a.txt", "a");
+    world.estate.write(".gitignore", "/hidden/\n");
+    world.estate.write("hidden/a.md", "a");
+    std::fs::create_dir(root.join("links")).unwrap();
+    symlink("../shared/a.txt", root.join("links/a.txt")).unwrap();
+    let _serve = world.estate.serve();
+    world.hooks.wait_for(3, SOON);
+    settled(&world);
+    let edited = |site: &str, file: &str, text: &str| {
+        let before = world.hooks.calls_of(site).len();
+        world.estate.write(file, text);
+        built_as_it_is(&world);
+        assert!(world.hooks.calls_of(site).len() > before, "{file}");
+    };
+
+    edited("deep", "docs/deep/a.md", "b");
+    edited("deep", "new/deeper/a.md", "b");
+    edited("deep", "new/deeper/a.md", "c");
+    edited("late", "late/one/a.txt", "a");
+    edited("late", "late/one/a.txt", "b");
+    edited("linked", "shared/a.txt", "b");
+    edited("deep", ".gitignore", "");
+    edited("deep", "hidden/a.md", "b");
+    edited("deep", ".gitignore", "/docs/\n");
+}
+
 #[test]
 fn a_failure_is_tried_again_by_itself() {
     let mut world = World::on_sqlite();
@@ -588,18 +672,7 @@ fn two_replicas_call_each_hook_once_for_each_content() {
     world.hooks.wait_for(SITES, SOON);
     for title in ["Two", "Three", "Four"] {
         declare(&mut world, title);
-        let wanted: BTreeMap<String, String> = world.plan(&["--all"])["sites"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|site| {
-                let text = |key: &str| site[key].as_str().unwrap().to_owned();
-                (text("site"), text("content_hash"))
-            })
-            .collect();
-        eventually("the last content is built", || {
-            (settled(&world) == wanted).then_some(())
-        });
+        built_as_it_is(&world);
     }
     let mut times: BTreeMap<(String, String), usize> = BTreeMap::new();
     for call in world.hooks.calls() {

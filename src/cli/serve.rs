@@ -91,8 +91,13 @@ pub(super) async fn serve(context: &Context, only: Option<Only>) -> Result<(), F
         None => {
             let dispatcher = context.dispatcher(&store, wake.clone(), None)?;
             info!(holder = %dispatcher.holder(), "firing builds");
-            let watcher =
-                Watcher::start(workspace.config(), workspace.root(), files_changed.clone());
+            let address = context.address()?;
+            let watcher = Watcher::start(
+                workspace.config(),
+                workspace.root(),
+                address.file(),
+                files_changed.clone(),
+            );
             let engine = Loop::new(
                 store.clone(),
                 workspace,

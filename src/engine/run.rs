@@ -13,7 +13,7 @@ use super::publish::{self, PublishRefused};
 use super::snapshot::{Snapshot, Snapshots};
 use super::tick::{Tick, tick};
 use super::workspace::{Gathered, Problem, Workspace};
-use crate::inputs;
+use crate::inputs::Scope;
 use crate::model::{Actor, Decision, Plan, SiteName};
 use crate::plan::show;
 use crate::store::{Store, StoreError};
@@ -273,20 +273,23 @@ impl Loop {
         let gathered = match self.workspace.gather().await {
             Ok(gathered) => gathered,
             Err(problem) => {
+                self.watch(None);
                 self.complain(&problem);
                 self.started_with_it = false;
                 self.read_at = Some(Instant::now());
                 return None;
             }
         };
-        let sites = gathered.config.sites.values();
-        let globs = sites.flat_map(|site| site.spec.files.iter().map(String::as_str));
-        if self.watcher.watch(inputs::watch_roots(globs)) {
+        self.watch(gathered.scope.clone());
+        Some(gathered)
+    }
+
+    fn watch(&mut self, scope: Option<Arc<Scope>>) {
+        if self.watcher.watch(scope) {
             // What changed in these folders after they were read, and before they were watched, is
             // seen only by reading them once more.
             self.files_changed.notify_one();
         }
-        Some(gathered)
     }
 
     /// Publishes what changed.

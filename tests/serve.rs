@@ -734,6 +734,35 @@ fn a_replica_that_restarts_with_an_older_file_does_not_bring_it_back() {
 }
 
 #[test]
+fn an_older_file_is_told_until_somebody_publishes_it() {
+    let mut world = World::on_sqlite();
+    one(&mut world, AT_ONCE);
+    let old = world.sites_toml();
+    world.ok(&["reconcile"]);
+    titled(&mut world, "Newer");
+    world.ok(&["reconcile"]);
+    world.estate.write("sites.toml", &old);
+    let serve = world.estate.serve();
+    let url = serve.url();
+    let problem = || get(&url, "/readyz").json()["sites_toml"].clone();
+    let told = eventually("it is told", || problem().as_str().map(ToOwned::to_owned));
+    for part in ["generation 1", "replaced since", "`microblot reconcile`"] {
+        assert!(told.contains(part), "{told}");
+    }
+    // Also when the files are read again: nobody edited them.
+    world.estate.write("foo/a.md", "a");
+    world.post("foo", "Hello");
+    world.hooks.wait_for(3, SOON);
+    settled(&world);
+    assert_eq!(problem(), *told);
+    world.ok(&["reconcile"]);
+    eventually("it is in force", || problem().is_null().then_some(()));
+    world.hooks.wait_for(4, SOON);
+    settled(&world);
+    assert_eq!(serve.stderr().matches("replaced since").count(), 1);
+}
+
+#[test]
 fn replicas_with_different_files_do_not_make_each_other_flap() {
     let mut world = World::on_postgres();
     one(&mut world, AT_ONCE);

@@ -493,6 +493,21 @@ fn a_server_tells_no_secret() {
 }
 
 #[test]
+fn a_server_whose_log_nobody_reads_goes_on() {
+    let mut world = World::on_sqlite();
+    one(&mut world, AT_ONCE);
+    world.estate.env("RUST_LOG", "debug");
+    let serve = world.estate.serve_unheard();
+    world.hooks.wait_for(1, SOON);
+    for number in 2..5 {
+        titled(&mut world, &format!("Title {number}"));
+        world.hooks.wait_for(number, SOON);
+    }
+    settled(&world);
+    assert_eq!(serve.terminate(), 0);
+}
+
+#[test]
 fn it_says_why_it_cannot_start() {
     let mut world = World::on_sqlite();
     one(&mut world, AT_ONCE);

@@ -652,6 +652,8 @@ fn a_hook_that_is_gone_stalls_its_site_until_somebody_resumes_it(mut world: Worl
             .contains("the build hook does not exist; make a new one"),
         "{output:?}"
     );
+    let step = "make a new one, set its address, then run `microblot resume foo`)";
+    assert!(world.planned()[0].ends_with(step), "{output:?}");
     assert_eq!(world.hooks.calls().len(), 2, "one site never stops another");
     let planned = world.planned();
     assert!(

@@ -155,9 +155,13 @@ fn look(attention: &Attention, name: &str, now: Millis) -> String {
             let next = retry_at.map_or(String::new(), |at| {
                 format!("; next try in {}", duration(up(at.since(now))))
             });
-            format!(
-                "stalled after {failures} failure{s} ({error}); change it or run `microblot resume {name}`{next}"
-            )
+            let step = format!("`microblot resume {name}`");
+            // Some errors say themselves what comes before and after it.
+            let step = match error.contains(&step) {
+                true => String::new(),
+                false => format!("; mend that, then run {step}"),
+            };
+            format!("stalled after {failures} failure{s} ({error}){step}{next}")
         }
         Attention::Broken { error } => format!(
             "the build of this very content failed: {}; edit it or run `microblot rebuild {name}`",

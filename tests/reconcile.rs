@@ -469,7 +469,7 @@ fn a_removed_site_is_forgotten_and_comes_back_as_it_was_shown(mut world: World) 
     world.undeclare("foo");
     assert_eq!(
         world.planned(),
-        ["foo: forget, no longer in sites.toml: forget its history"]
+        ["foo: forget, no longer declared: built no more; its posts are kept"]
     );
     assert_eq!(world.reconcile(), [""; 0]);
     assert_eq!(world.planned(), [""; 0]);

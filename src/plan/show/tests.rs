@@ -398,7 +398,7 @@ fn every_decision_has_its_reason() {
       ! x-stalled            attention  stalled after 12 failures (502 Bad Gateway); mend that, then run `microblot resume x-stalled`; next try in 40m
       ! x-stalled-for-good   attention  stalled after 1 failure (404: no such hook); mend that, then run `microblot resume x-stalled-for-good`
       ! x-unreadable         attention  www/a.md: permission denied; make it readable
-      - y-gone               forget     no longer in sites.toml: forget its history
+      - y-gone               forget     no longer declared: built no more; its posts are kept
       = z-same               unchanged  as it was built
       = z-taken              unchanged  adopted from chat
 
@@ -448,7 +448,7 @@ fn details_go_under_the_line_of_their_site() {
                               that, then run `microblot resume x-stalled`; next try
                               in 40m
           sites.toml:14
-      - y-gone     forget     no longer in sites.toml: forget its history
+      - y-gone     forget     no longer declared: built no more; its posts are kept
           sites.toml:14
 
     Budget: 212 of 300 deploys used this month; at this pace it is empty on 24
@@ -650,7 +650,7 @@ fn json_is_format_1() {
           "more": 0,
           "news": null,
           "origin": "file",
-          "reason": "no longer in sites.toml: forget its history",
+          "reason": "no longer declared: built no more; its posts are kept",
           "site": "y-gone",
           "source": "sites.toml:14",
           "until": null
@@ -753,7 +753,7 @@ fn markdown_is_a_comment() {
     | `+` | blog | build | posts changed; renamed from old |
     | `~` | w-held | wait | posts changed; paused by ann: launch freeze (resumes in 1h40m) |
     | `!` | x-stalled | attention | stalled after 12 failures (502 Bad Gateway); mend that, then run \`microblot resume x-stalled\`; next try in 40m |
-    | `-` | y-gone | forget | no longer in sites.toml: forget its history |
+    | `-` | y-gone | forget | no longer declared: built no more; its posts are kept |
 
     <details><summary>What differs in <b>blog</b> (sites.toml:14)</summary>
 

@@ -32,7 +32,7 @@ pub fn reason(site: &SitePlan, now: Millis) -> String {
             }
         }
         Decision::Attention(attention) => look(attention, name, now),
-        Decision::Forget => "no longer in sites.toml: forget its history".to_owned(),
+        Decision::Forget => "no longer declared: built no more; its posts are kept".to_owned(),
         Decision::Unchanged => "as it was built".to_owned(),
     };
     let news = site.news.as_ref().map(|news| match news {

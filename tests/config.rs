@@ -593,6 +593,78 @@ mod schema {
     }
 
     #[test]
+    fn takes_the_same_lengths_of_time_as_the_loader() {
+        let schema = validator();
+        let both = |key: &str, length: &str| {
+            let text = format!("[defaults]\ndebounce = \"0s\"\n{key} = \"{length}\"\n");
+            let seen = schema.is_valid(&instance(&text).unwrap());
+            (load(&text).is_ok(), seen)
+        };
+        for good in [
+            "0s",
+            "00s",
+            "5s",
+            "5s ",
+            "5s  ",
+            "1.5s ",
+            "1.5h  ",
+            "1m30s",
+            "1h 30m",
+            "1h  30m",
+            "2 hours",
+            "1 hour 30 minutes",
+            "1day2h",
+            "1d",
+            "1w",
+            "500ms",
+            "1s500ms",
+            "1.5h",
+            "1h 1.5 m",
+            "0.5s",
+            "1.5 mins",
+            "3 hrs 2 secs 7 millis",
+        ] {
+            assert_eq!(both("max_wait", good), (true, true), "{good:?}");
+        }
+        for bad in [
+            "",
+            "5",
+            "s",
+            "2 fortnights",
+            "1 month",
+            "0y",
+            "1y",
+            "5us",
+            "5ns",
+            "0s ago",
+            "5s ago",
+            " 5s",
+            "-5s",
+            "1,5s",
+            "1:30",
+            "1.s",
+            ".5s",
+            "1.5d",
+            "1.5h 3m",
+            "1.5h3m",
+            "30s 1m",
+            "1m 1m",
+            "1m 1 min",
+            "1mm",
+            "1S",
+            "PT5S",
+            "1 h our",
+            "5s.",
+            "1h,30m",
+        ] {
+            assert_eq!(both("max_wait", bad), (false, false), "{bad:?}");
+        }
+        for (length, good) in [("10s", true), ("0s", false), ("0h 0.0m", false)] {
+            assert_eq!(both("timeout", length), (good, good), "{length:?}");
+        }
+    }
+
+    #[test]
     fn refuses_each_bad_value_by_itself() {
         for name in ["urls", "out", "titles", "site-names", "builders", "hooks"] {
             let path = root().join(format!("tests/config/invalid/{name}.toml"));

@@ -4,6 +4,7 @@
 
 mod builder;
 mod diagnostic;
+mod duration;
 mod export;
 mod fields;
 mod flood;
@@ -29,13 +30,13 @@ use toml::de::DeValue;
 use crate::model::{SiteName, Spec};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
+pub use duration::duration_of;
 pub use export::to_toml;
 pub use on_install::OnInstall;
 pub use read::{MAX_BYTES, ReadError, read, read_text};
 pub use schema::schema;
 pub use settings::Settings;
 pub use slack::Slack;
-pub use values::duration_of;
 
 use fields::Fields;
 use place::Lines;

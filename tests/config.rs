@@ -506,9 +506,36 @@ mod reading {
     #[test]
     fn a_file_that_cannot_be_used_says_why() {
         let (folder, path) = file(b"[sites.a]\ntitle = \"Gr\xc3\xbc\xff\"\n");
-        insta::assert_snapshot!(message(&path), @"DIR/sites.toml:2:13: the byte 0xFF is not UTF-8: save the file as UTF-8");
+        insta::assert_snapshot!(message(&path), @r#"
+        error: the byte 0xFF is not UTF-8
+         --> DIR/sites.toml:2:13
+          |
+        2 | title = "Grü�"
+          |             ^
+          |
+          = help: save the file as UTF-8
+        "#);
         std::fs::write(&path, b"# cut in a character: \xe2\x82").unwrap();
-        insta::assert_snapshot!(message(&path), @"DIR/sites.toml:1:23: the byte 0xE2 is not UTF-8: save the file as UTF-8");
+        insta::assert_snapshot!(message(&path), @"
+        error: the byte 0xE2 is not UTF-8
+         --> DIR/sites.toml:1:23
+          |
+        1 | # cut in a character: �
+          |                       ^
+          |
+          = help: save the file as UTF-8
+        ");
+        // Nothing secret is in the line that is shown.
+        let secrets = [
+            &b"hook = \"https://api.netlify.com/build_hooks/0123secret\" # \xff"[..],
+            b"hook = \"https://api.netlify.com\\u002fbuild_hooks/0123secret\" # \xff",
+        ];
+        for secret in secrets {
+            std::fs::write(&path, secret).unwrap();
+            let message = message(&path);
+            assert!(message.contains("0xFF is not UTF-8"), "{message}");
+            assert!(!message.contains("0123secret"), "{message}");
+        }
         std::fs::remove_file(&path).unwrap();
         insta::assert_snapshot!(message(&path), @"DIR/sites.toml does not exist: `microblot init` writes one, `--config` names another");
         std::fs::create_dir(&path).unwrap();
@@ -584,6 +611,7 @@ mod schema {
             "renames",
             "secrets-in-comments",
             "slack-channel-shared",
+            "slips",
             "syntax",
         ];
         for (name, text) in examples("invalid") {

@@ -5,6 +5,7 @@
 mod builder;
 mod diagnostic;
 mod duration;
+mod encoding;
 mod export;
 mod fields;
 mod flood;
@@ -19,6 +20,7 @@ mod secrets;
 mod settings;
 mod site;
 mod slack;
+mod slips;
 mod syntax;
 mod values;
 mod whole;

@@ -755,3 +755,17 @@ fn a_log_that_nobody_reads_hangs_and_ends_nothing() {
         world.post("foo", "Hello");
     }
 }
+
+#[test]
+fn a_database_that_is_not_there_is_told_in_one_line() {
+    let mut world = World::on_postgres();
+    world.hosted("foo", "");
+    let mut url = url::Url::parse(world.postgres().unwrap()).unwrap();
+    url.set_path("mb_none");
+    world.estate.database(url.as_str());
+    let told = world.fails(&["reconcile"]).stderr;
+    insta::assert_snapshot!(told, @r#"
+    error: the database failed
+      caused by: error returned from database: database "mb_none" does not exist
+    "#);
+}

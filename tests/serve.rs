@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
@@ -555,6 +555,15 @@ fn health_and_metrics() {
     ] {
         assert!(metrics.contains(line), "{line:?} in:\n{metrics}");
     }
+    let told = |comment: &str| -> BTreeSet<String> {
+        let lines = metrics
+            .lines()
+            .filter_map(|line| line.strip_prefix(comment));
+        let names = lines.filter_map(|line| line.split(' ').next());
+        names.map(ToOwned::to_owned).collect()
+    };
+    assert!(told("# TYPE ").len() >= 7, "{metrics}");
+    assert_eq!(told("# TYPE "), told("# HELP "), "{metrics}");
 }
 
 #[test]

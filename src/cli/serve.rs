@@ -28,6 +28,7 @@ pub(super) async fn serve(context: &Context, only: Option<Only>) -> Result<(), F
         ])
         .and_then(metrics_exporter_prometheus::PrometheusBuilder::install_recorder)
         .map_err(|error| Failure::Usage(format!("metrics cannot be recorded: {error}")))?;
+    web::describe();
     let store = context.lasting_store().await?;
     let workspace = context.workspace();
     let wake = Arc::new(Notify::new());

@@ -1,123 +1,108 @@
 //! Sees that `sites.toml` or an input file changed. A hint: the loop reads them again now and then
 //! anyway, and finds out by itself what changed.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+mod burst;
+mod seen;
 
-use notify::{RecommendedWatcher, RecursiveMode};
-use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
+use std::path::Path;
+use std::sync::Arc;
+
+use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tracing::warn;
 
-/// Changes that come closer together are one: editors write, rename and remove; git checks out.
-const QUIET: Duration = Duration::from_millis(100);
+use crate::inputs::Scope;
+use seen::{Aim, Seen};
 
-/// Watches folders, never files: an editor that replaces a file leaves a file watch blind.
+/// Watches folders, never files: an editor that replaces a file leaves a file watch blind. And each
+/// folder for itself, so that what can be no input (`.git`, `node_modules`) costs nothing.
 pub struct Watcher {
-    root: PathBuf,
-    debouncer: Option<Debouncer<RecommendedWatcher, RecommendedCache>>,
-    folders: Arc<Mutex<BTreeSet<PathBuf>>>,
+    system: Option<RecommendedWatcher>,
+    seen: Arc<Seen>,
+    complained: bool,
 }
 
 impl Watcher {
-    /// Watches the folder of `sites.toml`; `changed` is told. Where the system cannot watch, this
+    /// Watches the folder of `sites.toml`; `changed` is told. What happens to `database`, where that
+    /// is a file, is nothing to tell: every look writes to it. Where the system cannot watch, this
     /// is said once, and the periodic reading is all there is.
-    pub fn start(config: &Path, root: &Path, changed: Arc<Notify>) -> Self {
-        let root = root
-            .canonicalize()
-            .unwrap_or_else(|_missing| root.to_owned());
-        let name = config.file_name().map(ToOwned::to_owned);
-        let folders: Arc<Mutex<BTreeSet<PathBuf>>> = Arc::default();
-        let (seen_root, seen_folders) = (root.clone(), folders.clone());
-        let is_ours = move |path: &Path| {
-            let folders = seen_folders.lock().unwrap_or_else(PoisonError::into_inner);
-            let inside = folders
-                .iter()
-                .any(|folder| *folder != seen_root && path.starts_with(folder));
-            inside
-                || (path.parent() == Some(seen_root.as_path())
-                    && path.file_name().is_some_and(|file| {
-                        Some(file) == name.as_deref()
-                            // Kubernetes swaps a link of this name when a ConfigMap changes.
-                            || file == "..data"
-                            || (folders.contains(&seen_root) && !is_database(file))
-                    }))
-        };
-        let handler = move |result: DebounceEventResult| {
-            let ours = match result {
-                Ok(events) => events
-                    .iter()
-                    .filter(|event| !event.kind.is_access())
-                    .flat_map(|event| event.paths.iter())
-                    .any(|path| is_ours(path)),
-                // Events were lost: look.
-                Err(_) => true,
-            };
-            if ours {
-                changed.notify_one();
-            }
-        };
-        let mut debouncer = new_debouncer(QUIET, None, handler)
+    pub fn start(
+        config: &Path,
+        root: &Path,
+        database: Option<&Path>,
+        changed: Arc<Notify>,
+    ) -> Self {
+        let seen = Arc::new(Seen::new(config, root, database));
+        let seeing = Arc::clone(&seen);
+        let system = burst::teller(changed)
+            .map_err(notify::Error::io)
+            .and_then(|teller| {
+                notify::recommended_watcher(move |event| {
+                    if seeing.is_news(event) {
+                        teller.tell();
+                    }
+                })
+            })
             .inspect_err(
                 |error| warn!(%error, "files cannot be watched; they are read every minute"),
-            )
-            .ok();
-        if let Some(debouncer) = &mut debouncer {
-            watch(debouncer, &root, RecursiveMode::NonRecursive);
-        }
-        Self {
-            root,
-            debouncer,
-            folders,
-        }
+            );
+        let mut this = Self {
+            system: system.ok(),
+            seen,
+            complained: false,
+        };
+        this.watch(None);
+        this
     }
 
-    /// Watches these folders (relative to that of `sites.toml`) and everything in them, and no
-    /// longer those that are not among them. Answers whether some are watched that were not before.
-    pub fn watch(&mut self, folders: impl IntoIterator<Item = PathBuf>) -> bool {
-        let Some(debouncer) = &mut self.debouncer else {
+    /// Watches the folder of `sites.toml` and those of a scan, and no longer others. `None`: those of
+    /// the scan before. Answers whether some are watched that were not before.
+    pub fn watch(&mut self, scope: Option<Arc<Scope>>) -> bool {
+        let Some(system) = &mut self.system else {
             return false;
         };
-        let wanted: BTreeSet<PathBuf> = folders
-            .into_iter()
-            .map(|folder| self.root.join(folder))
-            .filter_map(|folder| folder.canonicalize().ok())
-            .collect();
-        let mut current = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        for gone in current.difference(&wanted) {
-            if *gone != self.root {
-                let _gone_already = debouncer.unwatch(gone);
+        let Aim { add, remove } = self.seen.aim(scope);
+        let mut paths = system.paths_mut();
+        for folder in &remove {
+            let _gone_already = paths.remove(folder);
+        }
+        let mut refusal = None;
+        let mut more = false;
+        for (folder, is_new) in &add {
+            match paths.add(folder, RecursiveMode::NonRecursive) {
+                Ok(()) => more |= is_new,
+                Err(error) => {
+                    // To be tried again next time.
+                    self.seen.forget(folder);
+                    // Removed since the scan: there will be an event of that.
+                    if !matches!(error.kind, ErrorKind::PathNotFound) {
+                        refusal.get_or_insert((folder, error));
+                    }
+                }
             }
         }
-        for new in wanted.difference(&current) {
-            let mode = if *new == self.root {
-                // The whole folder may hold a build's output and much else: files at its top are
-                // seen at once, what lies deeper with the next periodic read.
-                RecursiveMode::NonRecursive
-            } else {
-                RecursiveMode::Recursive
-            };
-            watch(debouncer, new, mode);
+        if let Err(error) = paths.commit() {
+            warn!(%error, "files are not watched; they are read every minute");
         }
-        let more = wanted.difference(&current).next().is_some();
-        *current = wanted;
+        match &refusal {
+            Some((folder, error)) if !self.complained => complain(folder, error, add.len()),
+            _ => {}
+        }
+        self.complained = refusal.is_some();
         more
     }
 }
 
-fn watch(
-    debouncer: &mut Debouncer<RecommendedWatcher, RecommendedCache>,
-    folder: &Path,
-    mode: RecursiveMode,
-) {
-    if let Err(error) = debouncer.watch(folder, mode) {
+fn complain(folder: &Path, error: &notify::Error, wanted: usize) {
+    if matches!(error.kind, ErrorKind::MaxFilesWatch) {
+        warn!(
+            folders = wanted,
+            "the system watches no more folders: changes in some are seen only every minute. Name \
+             folders without content in .gitignore, begin the globs of `files` with a folder \
+             (`content/**` instead of `**`), or raise the limit: \
+             `sysctl fs.inotify.max_user_watches=524288`"
+        );
+    } else {
         warn!(folder = %folder.display(), %error, "a folder cannot be watched; it is read every minute");
     }
-}
-
-/// The default database lies beside `sites.toml`, and is written at every turn.
-fn is_database(file: &std::ffi::OsStr) -> bool {
-    file.to_string_lossy().starts_with("microblot.db")
 }

@@ -799,3 +799,32 @@ fn a_hook_in_a_file_is_found_beside_sites_toml() {
     world.ok(&reconcile);
     assert_eq!(world.hooks.calls()[1].hook, "bar");
 }
+
+#[test]
+fn a_log_that_nobody_reads_hangs_and_ends_nothing() {
+    let mut world = World::on_sqlite();
+    world.hosted("foo", "");
+    // The pipe is closed when it writes to it; its exit code takes another way.
+    let script =
+        r#"{ { RUST_LOG=debug "$0" --log json reconcile 2>&1; echo $? >&3; } | true; } 3>&1"#;
+    for number in 1..6 {
+        let output = world.estate.shell(script);
+        assert_eq!((&*output.stdout, &*output.stderr), ("0\n", ""));
+        assert_eq!(world.hooks.calls().len(), number);
+        world.post("foo", "Hello");
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_is_told_in_one_line() {
+    let mut world = World::on_postgres();
+    world.hosted("foo", "");
+    let mut url = url::Url::parse(world.postgres().unwrap()).unwrap();
+    url.set_path("mb_none");
+    world.estate.database(url.as_str());
+    let told = world.fails(&["reconcile"]).stderr;
+    insta::assert_snapshot!(told, @r#"
+    error: the database failed
+      caused by: error returned from database: database "mb_none" does not exist
+    "#);
+}

@@ -506,9 +506,36 @@ mod reading {
     #[test]
     fn a_file_that_cannot_be_used_says_why() {
         let (folder, path) = file(b"[sites.a]\ntitle = \"Gr\xc3\xbc\xff\"\n");
-        insta::assert_snapshot!(message(&path), @"DIR/sites.toml:2:13: the byte 0xFF is not UTF-8: save the file as UTF-8");
+        insta::assert_snapshot!(message(&path), @r#"
+        error: the byte 0xFF is not UTF-8
+         --> DIR/sites.toml:2:13
+          |
+        2 | title = "Grü�"
+          |             ^
+          |
+          = help: save the file as UTF-8
+        "#);
         std::fs::write(&path, b"# cut in a character: \xe2\x82").unwrap();
-        insta::assert_snapshot!(message(&path), @"DIR/sites.toml:1:23: the byte 0xE2 is not UTF-8: save the file as UTF-8");
+        insta::assert_snapshot!(message(&path), @"
+        error: the byte 0xE2 is not UTF-8
+         --> DIR/sites.toml:1:23
+          |
+        1 | # cut in a character: �
+          |                       ^
+          |
+          = help: save the file as UTF-8
+        ");
+        // Nothing secret is in the line that is shown.
+        let secrets = [
+            &b"hook = \"https://api.netlify.com/build_hooks/0123secret\" # \xff"[..],
+            b"hook = \"https://api.netlify.com\\u002fbuild_hooks/0123secret\" # \xff",
+        ];
+        for secret in secrets {
+            std::fs::write(&path, secret).unwrap();
+            let message = message(&path);
+            assert!(message.contains("0xFF is not UTF-8"), "{message}");
+            assert!(!message.contains("0123secret"), "{message}");
+        }
         std::fs::remove_file(&path).unwrap();
         insta::assert_snapshot!(message(&path), @"DIR/sites.toml does not exist: `microblot init` writes one, `--config` names another");
         std::fs::create_dir(&path).unwrap();
@@ -584,11 +611,84 @@ mod schema {
             "renames",
             "secrets-in-comments",
             "slack-channel-shared",
+            "slips",
             "syntax",
         ];
         for (name, text) in examples("invalid") {
             let refused = instance(&text).is_some_and(|value| !validator().is_valid(&value));
             assert_eq!(refused, !beyond.contains(&name.as_str()), "{name}");
+        }
+    }
+
+    #[test]
+    fn takes_the_same_lengths_of_time_as_the_loader() {
+        let schema = validator();
+        let both = |key: &str, length: &str| {
+            let text = format!("[defaults]\ndebounce = \"0s\"\n{key} = \"{length}\"\n");
+            let seen = schema.is_valid(&instance(&text).unwrap());
+            (load(&text).is_ok(), seen)
+        };
+        for good in [
+            "0s",
+            "00s",
+            "5s",
+            "5s ",
+            "5s  ",
+            "1.5s ",
+            "1.5h  ",
+            "1m30s",
+            "1h 30m",
+            "1h  30m",
+            "2 hours",
+            "1 hour 30 minutes",
+            "1day2h",
+            "1d",
+            "1w",
+            "500ms",
+            "1s500ms",
+            "1.5h",
+            "1h 1.5 m",
+            "0.5s",
+            "1.5 mins",
+            "3 hrs 2 secs 7 millis",
+        ] {
+            assert_eq!(both("max_wait", good), (true, true), "{good:?}");
+        }
+        for bad in [
+            "",
+            "5",
+            "s",
+            "2 fortnights",
+            "1 month",
+            "0y",
+            "1y",
+            "5us",
+            "5ns",
+            "0s ago",
+            "5s ago",
+            " 5s",
+            "-5s",
+            "1,5s",
+            "1:30",
+            "1.s",
+            ".5s",
+            "1.5d",
+            "1.5h 3m",
+            "1.5h3m",
+            "30s 1m",
+            "1m 1m",
+            "1m 1 min",
+            "1mm",
+            "1S",
+            "PT5S",
+            "1 h our",
+            "5s.",
+            "1h,30m",
+        ] {
+            assert_eq!(both("max_wait", bad), (false, false), "{bad:?}");
+        }
+        for (length, good) in [("10s", true), ("0s", false), ("0h 0.0m", false)] {
+            assert_eq!(both("timeout", length), (good, good), "{length:?}");
         }
     }
 

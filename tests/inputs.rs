@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use microblot::inputs::{
-    FileTree, InputError, Report, Scan, SiteFiles, check_glob, read_verified, watch_roots,
-};
+use microblot::inputs::{FileTree, InputError, Report, Scan, SiteFiles, check_glob, read_verified};
 use microblot::model::{Digest, Millis, SiteName};
 use tempfile::TempDir;
 
@@ -746,24 +744,74 @@ fn a_file_is_read_back_only_as_it_was_hashed() {
     "#);
 }
 
+#[cfg(unix)]
 #[test]
-fn folders_to_watch_are_the_fixed_beginnings() {
-    for (globs, expected) in [
-        (
-            &["www/**", "www/img/*.png", "shared/a/*.css", "shared/b/x"][..],
-            &["shared/a", "shared/b", "www"][..],
-        ),
-        (&["www/*", "wwwide/*"], &["www", "wwwide"]),
-        (&["www/*", "*.md"], &[""]),
-        (&["/etc/*"], &[]),
-        (&[], &[]),
+fn the_scope_of_a_scan_is_what_may_change_it_and_no_more() {
+    let tree = Tree::new(&[
+        ("../.git/config", ""),
+        (".gitignore", "node_modules\n"),
+        ("a.md", ""),
+        ("docs/deep/a.md", ""),
+        ("node_modules/x/a.md", ""),
+        (".hidden/a.md", ""),
+        ("other/a.txt", ""),
+        ("www/img/a.png", ""),
+        ("shared/b.md", ""),
+    ]);
+    tree.link("docs/b.md", "../shared/b.md");
+    let scope = |globs: &[&str]| {
+        let mut files = FileTree::with_cache(&tree.root, None);
+        files.scan(&sites(&[("a", globs)]), now()).scope.unwrap()
+    };
+    let above = tree.root.parent().unwrap().canonicalize().unwrap();
+    let root = above.join("root");
+    let folders = |globs: &[&str]| {
+        let scope = scope(globs);
+        let relative = scope.folders().map(|f| f.strip_prefix(&above).unwrap());
+        let folders: BTreeSet<_> = relative.map(|f| f.to_str().unwrap().to_owned()).collect();
+        folders.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(folders(&["*.md"]), " root");
+    assert_eq!(folders(&["gone/**", "www/*"]), " root root/www");
+    assert_eq!(
+        folders(&["docs/**"]),
+        " root root/docs root/docs/deep root/shared"
+    );
+    assert_eq!(
+        folders(&["**/*.md"]),
+        " root root/.hidden root/docs root/docs/deep root/other root/shared root/www root/www/img"
+    );
+
+    let markdown = scope(&["**/*.md", "late/img/*.png"]);
+    tree.write("late/x", "");
+    tree.write("other/log", "");
+    for (path, concerned) in [
+        ("a.md", true),
+        ("new.md", true),
+        ("docs", true),
+        ("docs/deep/new.md", true),
+        ("docs/.gitignore", true),
+        ("../.gitignore", true),
+        ("late", true),
+        ("late/img", false),
+        ("other/log", false),
+        ("microblot.log", false),
+        (".git", false),
     ] {
-        let roots = watch_roots(globs.iter().copied());
-        assert_eq!(
-            roots,
-            expected.iter().map(PathBuf::from).collect::<Vec<_>>(),
-            "{globs:?}"
-        );
+        let at = path
+            .strip_prefix("../")
+            .map_or(root.join(path), |p| above.join(p));
+        assert_eq!(markdown.concerns(&at), concerned, "{path}");
+    }
+    let docs = scope(&["docs/**"]);
+    for (path, concerned) in [
+        ("a.md", false),
+        ("late", false),
+        ("docs/any", true),
+        ("shared/b.md", true),
+        ("shared/c.md", false),
+    ] {
+        assert_eq!(docs.concerns(&root.join(path)), concerned, "{path}");
     }
 }
 

@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "builders",
         &["model", "inputs", "markdown", "feeds", "store", "http"],
     ),
-    ("watch", &[]),
+    ("watch", &["inputs"]),
     (
         "engine",
         &[

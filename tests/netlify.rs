@@ -139,11 +139,11 @@ async fn what_only_a_person_can_mend_is_refused() {
     }
     insta::assert_snapshot!(
         answered(Answer::NotFound).await.unwrap_err(),
-        @"Netlify answered 404 Not Found: the build hook does not exist; make a new one and set its address"
+        @"Netlify answered 404 Not Found: the build hook does not exist; make a new one, set its address, then run `microblot resume foo`"
     );
     insta::assert_snapshot!(
         answered(Answer::Gone).await.unwrap_err(),
-        @"Netlify answered 410 Gone: the build hook does not exist; make a new one and set its address"
+        @"Netlify answered 410 Gone: the build hook does not exist; make a new one, set its address, then run `microblot resume foo`"
     );
 }
 

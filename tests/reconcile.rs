@@ -471,7 +471,7 @@ fn a_removed_site_is_forgotten_and_comes_back_as_it_was_shown(mut world: World) 
     world.undeclare("foo");
     assert_eq!(
         world.planned(),
-        ["foo: forget, no longer in sites.toml: forget its history"]
+        ["foo: forget, no longer declared: built no more; its posts are kept"]
     );
     assert_eq!(world.reconcile(), [""; 0]);
     assert_eq!(world.planned(), [""; 0]);
@@ -654,6 +654,8 @@ fn a_hook_that_is_gone_stalls_its_site_until_somebody_resumes_it(mut world: Worl
             .contains("the build hook does not exist; make a new one"),
         "{output:?}"
     );
+    let step = "make a new one, set its address, then run `microblot resume foo`)";
+    assert!(world.planned()[0].ends_with(step), "{output:?}");
     assert_eq!(world.hooks.calls().len(), 2, "one site never stops another");
     let planned = world.planned();
     assert!(

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
@@ -57,6 +57,22 @@ fn settled(world: &World) -> BTreeMap<String, String> {
             sites.iter().map(pair).collect()
         })
     })
+}
+
+/// Waits until every site is built from what its folder says now.
+fn built_as_it_is(world: &World) {
+    let wanted: BTreeMap<String, String> = world.plan(&["--all"])["sites"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|site| {
+            let text = |key: &str| site[key].as_str().unwrap().to_owned();
+            (text("site"), text("content_hash"))
+        })
+        .collect();
+    eventually("the last content is built", || {
+        (settled(world) == wanted).then_some(())
+    });
 }
 
 fn it_builds_at_its_start_and_after_every_edit(mut world: World) {
@@ -344,6 +360,74 @@ fn a_config_map_that_is_swapped_is_seen() {
     assert_eq!(world.hooks.calls().len(), 3);
 }
 
+/// As a checkout of a branch without the folder does, and of one with another folder of its name.
+#[test]
+fn a_folder_that_is_replaced_is_seen_as_before() {
+    let mut world = World::on_sqlite();
+    one(&mut world, AT_ONCE);
+    let root = world.estate.path();
+    world.estate.write("foo/sub/b.md", "b");
+    let _serve = world.estate.serve();
+    world.hooks.wait_for(1, SOON);
+    settled(&world);
+    let edited = |file: &str, text: &str| {
+        world.estate.write(file, text);
+        built_as_it_is(&world);
+    };
+
+    std::fs::remove_dir_all(root.join("foo")).unwrap();
+    edited("foo/sub/b.md", "made anew");
+    edited("foo/sub/b.md", "edited");
+    world.estate.write("foo.new/sub/b.md", "edited");
+    std::fs::rename(root.join("foo"), root.join("foo.old")).unwrap();
+    std::fs::rename(root.join("foo.new"), root.join("foo")).unwrap();
+    edited("foo/sub/b.md", "swapped in");
+    std::fs::rename(root.join("foo"), root.join("foo.new")).unwrap();
+    std::fs::rename(root.join("foo.old"), root.join("foo")).unwrap();
+    edited("foo/sub/b.md", "and back");
+    edited("foo/a.md", "and more");
+    // Nobody looks while it is away for long.
+    std::fs::rename(root.join("foo"), root.join("foo.old")).unwrap();
+    edited("foo/a.md", "alone");
+    edited("foo/a.md", "and edited");
+    assert!(world.hooks.calls().len() > 6);
+}
+
+#[test]
+fn every_kind_of_input_is_seen() {
+    let mut world = World::on_sqlite();
+    world.head = AT_ONCE.to_owned();
+    world.hosted("deep", "files = [\"**/*.md\"]");
+    world.hosted("late", "files = [\"late/**\"]");
+    world.hosted("linked", "files = [\"links/*.txt\"]");
+    let root = world.estate.path();
+    world.estate.write("docs/deep/a.md", "a");
+    world.estate.write("shared/a.txt", "a");
+    world.estate.write(".gitignore", "/hidden/\n");
+    world.estate.write("hidden/a.md", "a");
+    std::fs::create_dir(root.join("links")).unwrap();
+    symlink("../shared/a.txt", root.join("links/a.txt")).unwrap();
+    let _serve = world.estate.serve();
+    world.hooks.wait_for(3, SOON);
+    settled(&world);
+    let edited = |site: &str, file: &str, text: &str| {
+        let before = world.hooks.calls_of(site).len();
+        world.estate.write(file, text);
+        built_as_it_is(&world);
+        assert!(world.hooks.calls_of(site).len() > before, "{file}");
+    };
+
+    edited("deep", "docs/deep/a.md", "b");
+    edited("deep", "new/deeper/a.md", "b");
+    edited("deep", "new/deeper/a.md", "c");
+    edited("late", "late/one/a.txt", "a");
+    edited("late", "late/one/a.txt", "b");
+    edited("linked", "shared/a.txt", "b");
+    edited("deep", ".gitignore", "");
+    edited("deep", "hidden/a.md", "b");
+    edited("deep", ".gitignore", "/docs/\n");
+}
+
 #[test]
 fn a_failure_is_tried_again_by_itself() {
     let mut world = World::on_sqlite();
@@ -409,6 +493,21 @@ fn a_server_tells_no_secret() {
 }
 
 #[test]
+fn a_server_whose_log_nobody_reads_goes_on() {
+    let mut world = World::on_sqlite();
+    one(&mut world, AT_ONCE);
+    world.estate.env("RUST_LOG", "debug");
+    let serve = world.estate.serve_unheard();
+    world.hooks.wait_for(1, SOON);
+    for number in 2..5 {
+        titled(&mut world, &format!("Title {number}"));
+        world.hooks.wait_for(number, SOON);
+    }
+    settled(&world);
+    assert_eq!(serve.terminate(), 0);
+}
+
+#[test]
 fn it_says_why_it_cannot_start() {
     let mut world = World::on_sqlite();
     one(&mut world, AT_ONCE);
@@ -456,6 +555,15 @@ fn health_and_metrics() {
     ] {
         assert!(metrics.contains(line), "{line:?} in:\n{metrics}");
     }
+    let told = |comment: &str| -> BTreeSet<String> {
+        let lines = metrics
+            .lines()
+            .filter_map(|line| line.strip_prefix(comment));
+        let names = lines.filter_map(|line| line.split(' ').next());
+        names.map(ToOwned::to_owned).collect()
+    };
+    assert!(told("# TYPE ").len() >= 7, "{metrics}");
+    assert_eq!(told("# TYPE "), told("# HELP "), "{metrics}");
 }
 
 #[test]
@@ -588,18 +696,7 @@ fn two_replicas_call_each_hook_once_for_each_content() {
     world.hooks.wait_for(SITES, SOON);
     for title in ["Two", "Three", "Four"] {
         declare(&mut world, title);
-        let wanted: BTreeMap<String, String> = world.plan(&["--all"])["sites"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|site| {
-                let text = |key: &str| site[key].as_str().unwrap().to_owned();
-                (text("site"), text("content_hash"))
-            })
-            .collect();
-        eventually("the last content is built", || {
-            (settled(&world) == wanted).then_some(())
-        });
+        built_as_it_is(&world);
     }
     let mut times: BTreeMap<(String, String), usize> = BTreeMap::new();
     for call in world.hooks.calls() {
@@ -658,6 +755,35 @@ fn a_replica_that_restarts_with_an_older_file_does_not_bring_it_back() {
     world.hooks.wait_for(7, SOON);
     settled(&world);
     assert_eq!(old.terminate(), 0);
+}
+
+#[test]
+fn an_older_file_is_told_until_somebody_publishes_it() {
+    let mut world = World::on_sqlite();
+    one(&mut world, AT_ONCE);
+    let old = world.sites_toml();
+    world.ok(&["reconcile"]);
+    titled(&mut world, "Newer");
+    world.ok(&["reconcile"]);
+    world.estate.write("sites.toml", &old);
+    let serve = world.estate.serve();
+    let url = serve.url();
+    let problem = || get(&url, "/readyz").json()["sites_toml"].clone();
+    let told = eventually("it is told", || problem().as_str().map(ToOwned::to_owned));
+    for part in ["generation 1", "replaced since", "`microblot reconcile`"] {
+        assert!(told.contains(part), "{told}");
+    }
+    // Also when the files are read again: nobody edited them.
+    world.estate.write("foo/a.md", "a");
+    world.post("foo", "Hello");
+    world.hooks.wait_for(3, SOON);
+    settled(&world);
+    assert_eq!(problem(), *told);
+    world.ok(&["reconcile"]);
+    eventually("it is in force", || problem().is_null().then_some(()));
+    world.hooks.wait_for(4, SOON);
+    settled(&world);
+    assert_eq!(serve.stderr().matches("replaced since").count(), 1);
 }
 
 #[test]

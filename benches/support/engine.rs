@@ -33,7 +33,7 @@ impl Engine {
     pub fn start(root: &Path, store: Store) -> Self {
         let (wake, files) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let workspace = Workspace::new(&root.join("sites.toml"), None);
-        let watcher = Watcher::start(workspace.config(), workspace.root(), files.clone());
+        let watcher = Watcher::start(workspace.config(), workspace.root(), None, files.clone());
         let client = http::client(http::Timeouts::default()).unwrap();
         let dispatcher = Dispatcher::start(
             store.clone(),

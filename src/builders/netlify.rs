@@ -5,7 +5,7 @@ use url::Url;
 
 use super::trigger::{TriggerBody, TriggerError};
 use crate::http;
-use crate::model::{Millis, Secret};
+use crate::model::{Millis, Secret, SiteName};
 
 /// The title of a deploy is cut to this many characters; Netlify shows it in lists.
 const TITLE_CHARS: usize = 200;
@@ -42,7 +42,7 @@ pub fn title_prefix(build: &str) -> String {
 pub async fn fire(client: &Client, trigger: &Trigger<'_>, now: Millis) -> Result<(), TriggerError> {
     let request = client.post(url(trigger)?).json(&trigger.body);
     match request.send().await {
-        Ok(answer) => judge(&answer, now),
+        Ok(answer) => judge(&answer, &trigger.body.site, now),
         Err(error) if error.is_connect() => Err(TriggerError::Retry {
             after: None,
             doubtful: false,
@@ -58,7 +58,7 @@ pub async fn fire(client: &Client, trigger: &Trigger<'_>, now: Millis) -> Result
     }
 }
 
-fn judge(answer: &Response, now: Millis) -> Result<(), TriggerError> {
+fn judge(answer: &Response, site: &SiteName, now: Millis) -> Result<(), TriggerError> {
     let status = answer.status();
     let hint = match status {
         _ if status.is_success() => return Ok(()),
@@ -68,13 +68,16 @@ fn judge(answer: &Response, now: Millis) -> Result<(), TriggerError> {
         // too many; waiting for it when there is none would keep the change from being published.
         // Doubtful all the same: should the content go back, the site may show what was sent.
         _ if status.is_server_error() => None,
-        StatusCode::NOT_FOUND | StatusCode::GONE => {
-            Some("the build hook does not exist; make a new one and set its address")
-        }
+        StatusCode::NOT_FOUND | StatusCode::GONE => Some(format!(
+            "the build hook does not exist; make a new one, set its address, then run \
+                 `microblot resume {site}`"
+        )),
         _ if status.is_redirection() => {
-            Some("a build hook never redirects; compare its address with the one Netlify shows")
+            let hint =
+                "a build hook never redirects; compare its address with the one Netlify shows";
+            Some(hint.to_owned())
         }
-        _ => Some("compare the build hook's address with the one Netlify shows"),
+        _ => Some("compare the build hook's address with the one Netlify shows".to_owned()),
     };
     Err(match hint {
         None => TriggerError::Retry {

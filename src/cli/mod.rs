@@ -320,6 +320,9 @@ fn log(global: &Global, out: &Terminal, is_server: bool) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A line that cannot be written is lost. To say so on the same closed pipe is a panic, in
+        // whatever thread it was that had something to say.
+        .log_internal_errors(false)
         .with_target(false);
     // Set once, at the start of the program; a second call could only be a test's.
     let _already_set = match global.log {

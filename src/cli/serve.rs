@@ -28,6 +28,7 @@ pub(super) async fn serve(context: &Context, only: Option<Only>) -> Result<(), F
         ])
         .and_then(metrics_exporter_prometheus::PrometheusBuilder::install_recorder)
         .map_err(|error| Failure::Usage(format!("metrics cannot be recorded: {error}")))?;
+    web::describe();
     let store = context.lasting_store().await?;
     let workspace = context.workspace();
     let wake = Arc::new(Notify::new());
@@ -91,8 +92,13 @@ pub(super) async fn serve(context: &Context, only: Option<Only>) -> Result<(), F
         None => {
             let dispatcher = context.dispatcher(&store, wake.clone(), None)?;
             info!(holder = %dispatcher.holder(), "firing builds");
-            let watcher =
-                Watcher::start(workspace.config(), workspace.root(), files_changed.clone());
+            let address = context.address()?;
+            let watcher = Watcher::start(
+                workspace.config(),
+                workspace.root(),
+                address.file(),
+                files_changed.clone(),
+            );
             let engine = Loop::new(
                 store.clone(),
                 workspace,

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use crate::model::{BuilderSpec, PostsFrom, SecretRef, SiteName, SlackSite, Spec, Timing};
 
-use super::values::written;
+use super::duration::written;
 
 /// A site as it would be written in `sites.toml`. Loading it gives the same spec, if `[defaults]`
 /// are what they are when nothing is declared.

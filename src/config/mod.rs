@@ -4,6 +4,8 @@
 
 mod builder;
 mod diagnostic;
+mod duration;
+mod encoding;
 mod export;
 mod fields;
 mod flood;
@@ -18,6 +20,7 @@ mod secrets;
 mod settings;
 mod site;
 mod slack;
+mod slips;
 mod syntax;
 mod values;
 mod whole;
@@ -29,6 +32,7 @@ use toml::de::DeValue;
 use crate::model::{SiteName, Spec};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
+pub use duration::duration_of;
 pub use export::to_toml;
 pub use on_install::OnInstall;
 pub use read::{MAX_BYTES, ReadError, read, read_text};
@@ -36,7 +40,7 @@ pub use schema::schema;
 pub use secrets::holds_secret;
 pub use settings::Settings;
 pub use slack::Slack;
-pub use values::{address_problem, duration_of};
+pub use values::address_problem;
 
 use fields::Fields;
 use place::Lines;

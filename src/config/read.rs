@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{Config, Diagnostics, load};
+use super::{Config, Diagnostics, encoding, load};
 
 /// The largest `sites.toml` that is read, in bytes. A hundred thousand sites take about half of it.
 pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
@@ -28,22 +28,7 @@ pub enum ReadError {
         /// Its size in bytes.
         size: u64,
     },
-    /// It is not UTF-8, as TOML has to be.
-    #[error(
-        "{}:{line}:{column}: the byte 0x{byte:02X} is not UTF-8: save the file as UTF-8",
-        .path.display()
-    )]
-    NotUtf8 {
-        /// The file.
-        path: PathBuf,
-        /// The line of the first bad byte, from 1.
-        line: usize,
-        /// Its column, from 1 and in characters.
-        column: usize,
-        /// The byte.
-        byte: u8,
-    },
-    /// It has errors. Shows them all.
+    /// It has errors, or is not UTF-8. Shows them all.
     #[error(transparent)]
     Invalid(#[from] Diagnostics),
 }
@@ -61,7 +46,7 @@ pub fn read(path: &Path) -> Result<Config, ReadError> {
 ///
 /// # Errors
 ///
-/// [`ReadError`], but for `Invalid`.
+/// [`ReadError`]; `Invalid` only of a text that is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, ReadError> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => ReadError::Missing(path.to_owned()),
@@ -82,18 +67,8 @@ pub fn read_text(path: &Path) -> Result<String, ReadError> {
         });
     }
     String::from_utf8(bytes).map_err(|error| {
-        let (at, bytes) = (error.utf8_error().valid_up_to(), error.into_bytes());
-        let good = &bytes[..at];
-        let line_start = good
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |at| at + 1);
-        let column = String::from_utf8_lossy(&good[line_start..]).chars().count() + 1;
-        ReadError::NotUtf8 {
-            path: path.to_owned(),
-            line: good.iter().filter(|byte| **byte == b'\n').count() + 1,
-            column,
-            byte: bytes.get(at).copied().unwrap_or_default(),
-        }
+        let at = error.utf8_error().valid_up_to();
+        let file = path.display().to_string();
+        encoding::refuse(error.as_bytes(), at, &file).into()
     })
 }

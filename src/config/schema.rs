@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::builder::LONGEST;
+use super::duration;
 use super::settings::{MOST_BUILDS, MOST_DEPLOYS};
 use super::values::{LONGEST_TITLE, LONGEST_URL};
 
@@ -36,8 +37,12 @@ pub fn schema() -> Value {
             "duration": {
                 "description": "A length of time: numbers with units ms, s, m, h or d, like \"1m30s\".",
                 "type": "string",
-                "pattern": "^[0-9][0-9a-z. ]*[a-z]$",
+                "pattern": duration::pattern(),
                 "examples": ["10s", "2m", "1h30m"]
+            },
+            "some_time": {
+                "description": "A length of time that is more than none.",
+                "allOf": [{ "$ref": "#/definitions/duration" }, { "pattern": "[1-9]" }]
             },
             "share": {
                 "description": "A part of a whole: \"0%\" to \"100%\".",
@@ -60,7 +65,7 @@ fn defaults() -> Value {
         "properties": {
             "debounce": described("duration", "Quiet time before a change is built, longer (never than max_wait) after a recent hosted build; at most 24h. Default \"10s\"."),
             "max_wait": described("duration", "The longest wait after the first change, at most 7d and no less than `debounce`. Default \"2m\"."),
-            "timeout": described("duration", "Without news for this long a build is lost, 10s to 24h. Default \"30m\".")
+            "timeout": described("some_time", "Without news for this long a build is lost, 10s to 24h. Default \"30m\".")
         }
     })
 }
@@ -118,7 +123,7 @@ fn slack() -> Value {
                 "type": "string",
                 "pattern": "^(everyone|admins|[CG][A-Z0-9]{1,31})$"
             },
-            "preview": described("duration", "How long the link to a preview works, 1m to 30d. Default \"24h\"."),
+            "preview": described("some_time", "How long the link to a preview works, 1m to 30d. Default \"24h\"."),
             "on_install": on_install()
         }
     })

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Budget, Limits, Timing};
 
+use super::duration::written;
 use super::fields::{Fields, Item};
 use super::report::Report;
 use super::slack::{self, Slack};
-use super::values::{duration, share, written};
+use super::values::{duration, share};
 use super::whole::Gathered;
 
 /// Everything in `sites.toml` that belongs to no single site.

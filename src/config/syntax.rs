@@ -5,6 +5,7 @@ use toml::de::{DeTable, Error};
 use super::diagnostic::MOST_SHOWN;
 use super::place::Lines;
 use super::report::Report;
+use super::slips;
 use super::values::shown;
 
 /// The most errors of one line. One slip makes the parser stumble over the rest of its line, and
@@ -14,6 +15,10 @@ const MOST_IN_LINE: usize = 3;
 /// The most text, in bytes, that is parsed with recovery at a time. Broken text costs the parser up
 /// to three hundred times its size in errors; of more text the first error must do.
 const RECOVERED_AT_ONCE: usize = 1024 * 1024;
+
+/// How often a section is parsed, each time without the lines that had errors before: after some
+/// errors the parser skips a line.
+const LOOKS: usize = 3;
 
 /// The start of a section: a header in the first column.
 const HEADER: &str = "\n[";
@@ -37,9 +42,28 @@ pub(super) fn parse<'t>(
     // Each look-up reads much of the text: not for errors that are never shown.
     let mut lookups = MOST_SHOWN;
     for section in sections(text) {
-        let errors = errors_of(&text[section.clone()]);
-        sound.push_str(&without_broken_lines(&text[section.clone()], &errors));
-        tell(text, section.start, errors, lines, &mut lookups, report);
+        let mut part = text[section.clone()].to_owned();
+        let mut is_sound = true;
+        for _ in 0..LOOKS {
+            let errors = errors_of(&part);
+            is_sound = errors.is_empty();
+            if is_sound {
+                break;
+            }
+            let each_for_itself = errors
+                .iter()
+                .all(|error| slips::ends_in_line(error.message()));
+            part = without_broken_lines(&part, &errors);
+            tell(text, section.start, errors, lines, &mut lookups, report);
+            if !each_for_itself {
+                break;
+            }
+        }
+        if is_sound || DeTable::parse(&part).is_ok() {
+            sound.push_str(&part);
+        } else {
+            sound.extend(part.bytes().map(blank));
+        }
     }
     let sound: &str = sound;
     let errors = errors_of(sound);
@@ -70,12 +94,8 @@ fn sections(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The section with the lines of errors blank, or all of it if it is no better then. Every byte
-/// stays where it is.
+/// The section with the lines of errors blank. Every byte stays where it is.
 fn without_broken_lines(section: &str, errors: &[Error]) -> String {
-    if errors.is_empty() {
-        return section.to_owned();
-    }
     let lines = Lines::new(section);
     let mut bytes = section.as_bytes().to_vec();
     let mut last = 0..0;
@@ -86,10 +106,8 @@ fn without_broken_lines(section: &str, errors: &[Error]) -> String {
             last = line;
         }
     }
-    match String::from_utf8(bytes) {
-        Ok(text) if DeTable::parse(&text).is_ok() => text,
-        _ => section.bytes().map(blank).collect(),
-    }
+    // Whole lines are blank, and so no part of a character is left.
+    String::from_utf8(bytes).unwrap_or_else(|_never| section.bytes().map(blank).collect())
 }
 
 fn blank(byte: u8) -> char {
@@ -134,7 +152,7 @@ fn tell(
                 }
                 duplicate(text.get(span.clone()).unwrap_or_default(), first)
             }
-            message => (message.to_owned(), None),
+            message => slips::explain(message, text.get(span.clone()).unwrap_or_default()),
         };
         // The line end belongs to the line: that is where something is missing.
         report.last_word(line.start..line.end + 1, span, message, hint);

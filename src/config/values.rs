@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
 
-use jiff::fmt::friendly::SpanParser;
-use jiff::{SignedDuration, SpanRelativeTo};
 use url::{ParseError, SyntaxViolation, Url};
 
 use crate::inputs;
 use crate::model::{Share, SiteName};
 
+use super::duration::{duration_of, written};
 use super::fields::Item;
 use super::report::Report;
 use super::secrets::masked;
@@ -69,29 +68,6 @@ pub(super) fn duration(
         return item.refuse(report, message, hint);
     }
     Some(duration)
-}
-
-/// A length of time as people write it: `10s`, `2m`, `1h30m`.
-///
-/// Only digits, units and spaces: the parser knows more forms than people should have to.
-pub fn duration_of(text: &str) -> Option<Duration> {
-    let plain = |c: char| matches!(c, '0'..='9' | 'a'..='z' | ' ' | '.');
-    if !text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(plain) {
-        return None;
-    }
-    let span = SpanParser::new().parse_span(text).ok()?;
-    let days = SpanRelativeTo::days_are_24_hours();
-    span.to_duration(days).ok()?.try_into().ok()
-}
-
-/// A length of time as people write it.
-pub(super) fn written(duration: Duration) -> String {
-    let days = duration.as_secs() / 86_400;
-    if days > 1 && duration == Duration::from_secs(days * 86_400) {
-        return format!("{days}d");
-    }
-    let signed = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
-    format!("{signed:#}").replace(' ', "")
 }
 
 /// A part of a whole: `"50%"`.

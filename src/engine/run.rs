@@ -13,8 +13,8 @@ use super::publish::{self, PublishRefused};
 use super::snapshot::{Snapshot, Snapshots};
 use super::tick::{Tick, tick};
 use super::workspace::{Gathered, Problem, Workspace};
-use crate::inputs;
-use crate::model::{Actor, Decision, Plan, SiteName};
+use crate::inputs::Scope;
+use crate::model::{Actor, Decision, Digest, Plan, SiteName};
 use crate::plan::show;
 use crate::store::{Store, StoreError};
 use crate::watch::Watcher;
@@ -71,6 +71,8 @@ pub struct Loop {
     seen: Option<Reading>,
     // The file that is there is the one that was there at the start, not somebody's edit.
     started_with_it: bool,
+    // What the file says, if that was published before and replaced since.
+    outdated: Option<Digest>,
     read_at: Option<Instant>,
     counted_at: Option<Instant>,
     // The version of the estate, and the reading, of the last look that was kept as a calm one.
@@ -122,6 +124,7 @@ impl Loop {
             estate: Estate::default(),
             seen: None,
             started_with_it: true,
+            outdated: None,
             read_at: None,
             counted_at: None,
             kept: None,
@@ -264,8 +267,19 @@ impl Loop {
             self.store.clock_was_set_back().await?;
             self.wake.notify_one();
         }
+        self.forgive();
         self.measure(&tick.plan).await?;
         Ok(tick)
+    }
+
+    /// An older `sites.toml` is as good as any once somebody published it again.
+    fn forgive(&mut self) {
+        let in_force = self.estate.generation.as_ref().map(|now| now.digest);
+        if self.outdated.is_some() && self.outdated == in_force {
+            self.outdated = None;
+            self.health
+                .send_modify(|health| health.config_problem = None);
+        }
     }
 
     /// Reads `sites.toml` and the files. `None`: they say nothing that can be used.
@@ -273,20 +287,24 @@ impl Loop {
         let gathered = match self.workspace.gather().await {
             Ok(gathered) => gathered,
             Err(problem) => {
+                self.watch(None);
                 self.complain(&problem);
                 self.started_with_it = false;
+                self.outdated = None;
                 self.read_at = Some(Instant::now());
                 return None;
             }
         };
-        let sites = gathered.config.sites.values();
-        let globs = sites.flat_map(|site| site.spec.files.iter().map(String::as_str));
-        if self.watcher.watch(inputs::watch_roots(globs)) {
+        self.watch(gathered.scope.clone());
+        Some(gathered)
+    }
+
+    fn watch(&mut self, scope: Option<Arc<Scope>>) {
+        if self.watcher.watch(scope) {
             // What changed in these folders after they were read, and before they were watched, is
             // seen only by reading them once more.
             self.files_changed.notify_one();
         }
-        Some(gathered)
     }
 
     /// Publishes what changed.
@@ -298,18 +316,24 @@ impl Loop {
         let reading = Reading::of(gathered);
         let digest = reading.generation;
         let seen = self.seen.is_some_and(|seen| seen.generation == digest);
-        if seen && self.health.borrow().config_problem.is_none() {
+        let told = self.outdated == Some(digest);
+        if seen && (told || self.health.borrow().config_problem.is_none()) {
             self.seen = Some(reading);
             self.read_at = Some(Instant::now());
             return Ok(());
         }
+        self.outdated = None;
         if self.started_with_it
             && let Some(number) = self.store.was_replaced(&digest).await?
         {
-            warn!(
+            let problem = format!(
                 "this sites.toml was published before (generation {number}) and replaced since; \
                  the newer one stays in force. `microblot reconcile` publishes this one all the same"
             );
+            warn!("{problem}");
+            self.outdated = Some(digest);
+            self.health
+                .send_modify(|health| health.config_problem = Some(problem.clone()));
         } else if !self.publish(gathered).await? {
             self.files_changed.notify_one();
             return Ok(());

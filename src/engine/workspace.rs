@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::{self, Config};
-use crate::inputs::{FileTree, SiteFiles};
+use crate::inputs::{FileTree, Scope, SiteFiles};
 use crate::model::{Digest, Input, SiteName};
 use crate::store::{PartRow, Publication};
 
@@ -28,6 +28,8 @@ pub struct Gathered {
     pub files: BTreeMap<SiteName, Result<Digest, String>>,
     /// The files that those digests are of.
     pub parts: HashMap<Digest, Arc<SiteFiles>>,
+    /// Where a change may alter that; `None`: the folder could not be looked at.
+    pub scope: Option<Arc<Scope>>,
     /// The deployed code revision, if it is known.
     pub revision: Option<String>,
     /// Globs that match no file, by site.
@@ -112,11 +114,14 @@ impl Workspace {
         let mut parts = HashMap::new();
         let mut files = BTreeMap::new();
         let mut unmatched = BTreeMap::new();
+        let mut scope = Some(Arc::default());
         if !globs.is_empty() {
             let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
             // Before the scan: a change during it must not look older than it.
             let before = jiff::Timestamp::now().into();
-            for (name, found) in tree.scan(&globs, before).sites {
+            let scan = tree.scan(&globs, before);
+            scope = scan.scope;
+            for (name, found) in scan.sites {
                 let digest = match found {
                     Ok(found) => {
                         if !found.unmatched.is_empty() {
@@ -135,6 +140,7 @@ impl Workspace {
             config,
             files,
             parts,
+            scope,
             revision: self.revision.clone(),
             unmatched,
         })

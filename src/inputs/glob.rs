@@ -1,5 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
@@ -60,23 +59,6 @@ pub enum GlobProblem {
 pub fn check_glob(glob: &str) -> Result<(), GlobProblem> {
     let Parsed { rest, .. } = parse(glob)?;
     compile(rest).map(drop)
-}
-
-/// The folders whose contents the globs can see, from the root folder: the fixed beginnings of the
-/// globs, without those that lie in another. An empty path is the root folder itself.
-///
-/// A folder need not exist (yet). Globs that [`check_glob`] refuses are left out.
-pub fn watch_roots<'g>(globs: impl IntoIterator<Item = &'g str>) -> Vec<PathBuf> {
-    let prefixes: BTreeSet<&str> = globs
-        .into_iter()
-        .filter_map(|glob| Some(parse(glob).ok()?.prefix))
-        .collect();
-    let covered = |prefix: &str| ancestors(prefix).any(|above| prefixes.contains(above));
-    prefixes
-        .iter()
-        .filter(|prefix| !covered(prefix))
-        .map(PathBuf::from)
-        .collect()
 }
 
 /// A glob, taken apart.
@@ -182,6 +164,7 @@ pub(super) type GlobId = u32;
 ///
 /// A path is only tried against globs whose fixed beginning leads to it. Ten thousand sites with a
 /// folder each so cost one look-up per folder, not ten thousand patterns per file.
+#[derive(Default)]
 pub(super) struct GlobIndex {
     reach: Vec<Option<usize>>,
     /// Every fixed beginning and every folder above one.
@@ -264,6 +247,18 @@ impl GlobIndex {
             .chain(known.and_then(Option::as_ref))
             .collect();
         (known.is_some() || !active.is_empty()).then_some(active)
+    }
+
+    /// The groups to try for files of `folder`, whatever leads to it; `None` when no file in or
+    /// below it can match.
+    pub(super) fn descend(&self, folder: &str) -> Option<Vec<&Group>> {
+        let above = folder.match_indices('/').map(|(end, _)| &folder[..end]);
+        let itself = (!folder.is_empty()).then_some(folder);
+        let mut active = self.enter(&[], "")?;
+        for next in above.chain(itself) {
+            active = self.enter(&active, next)?;
+        }
+        Some(active)
     }
 
     /// The globs that may match something in or below `folder`, which has the groups `active`.

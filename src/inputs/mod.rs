@@ -21,10 +21,12 @@ mod content;
 mod error;
 mod gitignore;
 mod glob;
+mod scope;
 mod tree;
 mod walk;
 
 pub use content::read_verified;
 pub use error::InputError;
-pub use glob::{GlobProblem, check_glob, watch_roots};
+pub use glob::{GlobProblem, check_glob};
+pub use scope::Scope;
 pub use tree::{FileTree, Report, Scan, SiteFiles};

@@ -9,6 +9,7 @@ use super::cache::StatCache;
 use super::content::Reader;
 use super::error::InputError;
 use super::glob::{GlobId, GlobIndex, check_glob, refused};
+use super::scope::Scope;
 use super::walk::{Found, Trouble, walk};
 use crate::model::{Digest, Input, Millis, Part, SiteName};
 
@@ -21,13 +22,16 @@ pub struct FileTree {
     last: Option<Last>,
 }
 
+/// The files of each site, or why they are unknown.
+type Answers = BTreeMap<SiteName, Result<Arc<SiteFiles>, InputError>>;
+
 /// So many lines of a part are written at once.
 const AT_ONCE: usize = 4_096;
 
 /// The answer to the last scan: it is that of the next one as long as every file is as it was.
 struct Last {
     asked: BTreeMap<SiteName, Vec<String>>,
-    sites: BTreeMap<SiteName, Result<Arc<SiteFiles>, InputError>>,
+    sites: Answers,
 }
 
 /// What one look at the files found.
@@ -38,6 +42,8 @@ pub struct Scan {
     pub sites: BTreeMap<SiteName, Result<Arc<SiteFiles>, InputError>>,
     /// What it took.
     pub report: Report,
+    /// Where a change may alter the answer; `None`: nothing could be looked at.
+    pub scope: Option<Arc<Scope>>,
 }
 
 /// The files of a site.
@@ -110,10 +116,10 @@ impl FileTree {
                 .canonicalize()
                 .map_err(|source| self.no_root(source))?;
             let index = GlobIndex::new(&asked.globs)?;
-            Ok((walk(&root, &index)?, root))
+            Ok((walk(&root, &index)?, root, index))
         };
         let (walked, cache) = rayon::join(look, load);
-        let (walked, root) = match walked {
+        let (mut walked, root, index) = match walked {
             Ok(walked) => walked,
             Err(error) => {
                 self.cache = Some(cache);
@@ -121,6 +127,7 @@ impl FileTree {
             }
         };
 
+        let scope = Some(Arc::new(Scope::of(index, &mut walked)));
         let mut files = walked.files;
         remember_digests(&mut files, &cache);
         let unknown: Vec<_> = (files.iter_mut())
@@ -151,7 +158,11 @@ impl FileTree {
             self.cache = Some(cache);
             let sites = last.sites.clone();
             self.last = Some(last);
-            return Scan { sites, report };
+            return Scan {
+                sites,
+                report,
+                scope,
+            };
         }
         let mut troubles = walked.troubles;
         troubles.extend(unreadable.into_iter().filter_map(Result::err));
@@ -164,11 +175,11 @@ impl FileTree {
         };
         // What was read too soon after it was written is not remembered, and so is read again.
         let lasts = troubles.is_empty() && known.len() == files.len();
-        let (scan, answers) = asked.answer(files, troubles, report, &known.answers);
+        let (found, answers) = asked.answer(files, troubles, &known.answers);
         if lasts {
             self.last = Some(Last {
                 asked: sites.clone(),
-                sites: scan.sites.clone(),
+                sites: found.clone(),
             });
         }
         let answers = if lasts { answers } else { BTreeMap::new() };
@@ -177,7 +188,11 @@ impl FileTree {
             self.keep(&known);
         }
         self.cache = Some(known);
-        scan
+        Scan {
+            sites: found,
+            report,
+            scope,
+        }
     }
 
     /// Writes out what is news. That it cannot be costs time on the next start and nothing else.
@@ -298,6 +313,7 @@ impl<'s> Asked<'s> {
         Scan {
             sites: failed.chain(refused).collect(),
             report: Report::default(),
+            scope: None,
         }
     }
 
@@ -306,9 +322,8 @@ impl<'s> Asked<'s> {
         self,
         files: Vec<Found>,
         mut troubles: Vec<Trouble>,
-        report: Report,
         known: &BTreeMap<Digest, Digest>,
-    ) -> (Scan, BTreeMap<Digest, Digest>) {
+    ) -> (Answers, BTreeMap<Digest, Digest>) {
         let files = Arc::new(files);
         troubles.sort_by(|a, b| a.path.cmp(&b.path));
         let mut failed: HashMap<GlobId, usize> = HashMap::new();
@@ -358,7 +373,7 @@ impl<'s> Asked<'s> {
                 .into_iter()
                 .map(|(site, error)| (site.clone(), Err(error))),
         );
-        (Scan { sites, report }, answers)
+        (sites, answers)
     }
 }
 

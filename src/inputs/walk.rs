@@ -47,6 +47,12 @@ pub(super) struct Walked {
     pub(super) troubles: Vec<Trouble>,
     /// Entries that were looked at.
     pub(super) entries: usize,
+    /// Folders that were looked into: where they really are, and their path from the root folder.
+    pub(super) folders: Vec<(PathBuf, String)>,
+    /// Files that match by a link to them.
+    pub(super) linked: Vec<PathBuf>,
+    /// Folders above the root folder that rules come from.
+    pub(super) above: Vec<PathBuf>,
 }
 
 /// Finds every file below `root` (canonical) that a glob matches.
@@ -78,6 +84,8 @@ pub(super) fn walk(root: &Path, index: &GlobIndex) -> Result<Walked, InputError>
     }];
     let mut files = Vec::new();
     let mut troubles = Vec::new();
+    let mut folders = Vec::new();
+    let mut linked = Vec::new();
     // Level by level: no recursion to overflow, and as parallel as a level is wide.
     for depth in 0.. {
         if depth > MAX_DEPTH {
@@ -85,9 +93,13 @@ pub(super) fn walk(root: &Path, index: &GlobIndex) -> Result<Walked, InputError>
             break;
         }
         let listings: Vec<Listing<'_>> = level.par_iter().map(|folder| walk.list(folder)).collect();
-        level = Vec::new();
+        folders.extend(level.drain(..).map(|folder| {
+            let path = walk.within(&folder.path).trim_end_matches('/').to_owned();
+            (folder.real, path)
+        }));
         for listing in listings {
             level.extend(listing.folders);
+            linked.extend(listing.linked);
             troubles.extend(listing.troubles);
             if !listing.files.is_empty() {
                 files.push(listing.files);
@@ -105,6 +117,12 @@ pub(super) fn walk(root: &Path, index: &GlobIndex) -> Result<Walked, InputError>
         files: in_order(files),
         troubles,
         entries,
+        folders,
+        linked,
+        above: (root.ancestors().skip(1))
+            .take(above.matches('/').count())
+            .map(ToOwned::to_owned)
+            .collect(),
     })
 }
 
@@ -139,7 +157,8 @@ struct Hop {
 enum Entry {
     /// A folder, and where it really is.
     Folder(PathBuf),
-    File(Stat),
+    /// A file, and where it really is if a link leads to it.
+    File(Stat, Option<PathBuf>),
     /// Removed since it was listed.
     Gone,
 }
@@ -148,6 +167,7 @@ enum Entry {
 struct Listing<'i> {
     files: Vec<Found>,
     folders: Vec<Folder<'i>>,
+    linked: Vec<PathBuf>,
     troubles: Vec<Trouble>,
 }
 
@@ -264,8 +284,9 @@ impl<'i> Walk<'_, 'i> {
                     });
                 }
             }
-            Entry::File(stat) => {
+            Entry::File(stat, linked) => {
                 if !matched.is_empty() {
+                    listing.linked.extend(linked);
                     listing.files.push(Found {
                         path: within.into(),
                         globs: shared(matched, listing.files.last()),
@@ -303,7 +324,7 @@ impl<'i> Walk<'_, 'i> {
                         target,
                     });
                 }
-                Ok((metadata, target)) => (metadata, target),
+                Ok((metadata, target)) => (metadata, Some(target)),
                 Err(error) => {
                     return match link.symlink_metadata() {
                         Ok(_) => Err(InputError::broken(path, error)),
@@ -313,15 +334,15 @@ impl<'i> Walk<'_, 'i> {
             }
         } else {
             match entry.metadata() {
-                Ok(metadata) => (metadata, PathBuf::new()),
+                Ok(metadata) => (metadata, None),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Entry::Gone),
                 Err(error) => return Err(InputError::unreadable(path, error)),
             }
         };
         if metadata.is_dir() {
-            Ok(Entry::Folder(target))
+            Ok(Entry::Folder(target.unwrap_or_else(real)))
         } else if metadata.is_file() {
-            Ok(Entry::File(Stat::of(&metadata)))
+            Ok(Entry::File(Stat::of(&metadata), target))
         } else {
             Err(InputError::Special {
                 path: path.to_owned(),

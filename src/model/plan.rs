@@ -88,7 +88,7 @@ pub enum Decision {
     },
     /// A person has to look.
     Attention(Attention),
-    /// It is no longer declared.
+    /// It is no longer declared: it is built no more. Its posts and builds stay.
     Forget,
     /// Nothing.
     Unchanged,

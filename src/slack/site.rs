@@ -137,7 +137,7 @@ pub(super) async fn remove(at: &Desk<'_>, card: &Card) -> Result<Message, Troubl
             .source
             .map_or_else(|| "sites.toml".to_owned(), |source| source.to_string());
         return Err(Trouble::Refused(format!(
-            "{} is declared in `{place}`: take it out there, and it is forgotten.",
+            "{} is declared in `{place}`: take it out there, and it is built no more. Its posts are kept.",
             card.name
         )));
     }

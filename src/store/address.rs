@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 
@@ -38,6 +38,14 @@ impl Address {
                 Err(StoreError::Address(scheme.to_owned()))
             }
             _ => Ok(Self::Sqlite(text.into())),
+        }
+    }
+
+    /// The file that it is, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
         }
     }
 

@@ -1,3 +1,5 @@
+use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 
 /// Why the store did not do what it was asked.
@@ -13,7 +15,7 @@ pub enum StoreError {
     Folder(PathBuf, #[source] std::io::Error),
     /// The database answered with an error, or not at all.
     #[error("the database failed")]
-    Database(#[source] sqlx::Error),
+    Database(#[source] Cause),
     /// The database, or the way to it, is silent.
     #[error("the database does not answer; is it up, and can it be reached from here?")]
     Silent,
@@ -26,7 +28,7 @@ pub enum StoreError {
     #[error(
         "the database cannot grow: the disk is full, or a quota or limit is reached; nothing of this change was stored, nothing that was stored before is lost; make room and try again"
     )]
-    Full(#[source] sqlx::Error),
+    Full(#[source] Cause),
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migrate(#[source] Box<sqlx::migrate::MigrateError>),
@@ -42,6 +44,37 @@ pub enum StoreError {
     AlreadyDone,
 }
 
+/// What the database said. PostgreSQL's line is left out: it is one of its own source.
+#[derive(Debug)]
+pub struct Cause(sqlx::Error);
+
+impl Cause {
+    fn said_by_postgres(&self) -> Option<&str> {
+        let answer = self.0.as_database_error()?;
+        let answer = answer.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;
+        Some(answer.message())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.said_by_postgres() {
+            Some(message) => write!(f, "error returned from database: {message}"),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self.said_by_postgres() {
+            // That is the same with the line.
+            Some(_) => None,
+            None => self.0.source(),
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if matches!(error, sqlx::Error::PoolTimedOut) {
@@ -54,14 +87,17 @@ impl From<sqlx::Error> for StoreError {
             .as_database_error()
             .and_then(|database| database.code().map(|code| code.into_owned()));
         match code.as_deref() {
-            Some("13" | "778" | "1034" | "1546" | "4874" | "53100") => Self::Full(error),
-            _ => Self::Database(error),
+            Some("13" | "778" | "1034" | "1546" | "4874" | "53100") => Self::Full(Cause(error)),
+            _ => Self::Database(Cause(error)),
         }
     }
 }
 
 impl From<sqlx::migrate::MigrateError> for StoreError {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
-        Self::Migrate(Box::new(error))
+        match error {
+            sqlx::migrate::MigrateError::Execute(error) => error.into(),
+            error => Self::Migrate(Box::new(error)),
+        }
     }
 }

@@ -46,7 +46,7 @@ pub use builds::{Claim, ClaimRequest, Recorded};
 pub use calm::{Calm, Lasting};
 pub use channels::{ChannelRow, ChannelState, Declared, Followed, Unfollowed};
 pub use content::{PartRow, PostInPart};
-pub use error::StoreError;
+pub use error::{Cause, StoreError};
 pub use estate::{Delta, FlightRow, Generation};
 pub use feed::PublishedPost;
 pub use history::BuildRow;

@@ -1,5 +1,6 @@
 //! The HTTP face of a replica: health, metrics, and the sites that it renders itself.
 
+mod describe;
 mod feed;
 mod health;
 mod preview;
@@ -19,6 +20,8 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::engine::run::Health;
 use crate::store::Reader;
+
+pub use describe::describe;
 
 /// Nothing that is served now takes a body worth more.
 const BODY_BYTES: usize = 64 * 1024;

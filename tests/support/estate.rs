@@ -108,10 +108,28 @@ impl Estate {
         Serve::spawn(command)
     }
 
+    /// Starts `microblot serve` with a standard error that nobody reads.
+    pub fn serve_unheard(&self) -> Serve {
+        let mut command = self.command();
+        command.arg("serve").env("MICROBLOT_LISTEN", "127.0.0.1:0");
+        Serve::spawn_unheard(command)
+    }
+
+    /// Runs a shell script to its end, in which `$0` is the program.
+    pub fn shell(&self, script: &str) -> Output {
+        let mut command = self.program("/bin/sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_microblot")]);
+        finish(command, "")
+    }
+
     /// The program in this folder and its environment, for what the other calls do not cover.
     pub fn command(&self) -> Command {
+        self.program(env!("CARGO_BIN_EXE_microblot"))
+    }
+
+    fn program(&self, program: &str) -> Command {
         let home = self.root.path().join("home");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_microblot"));
+        let mut command = Command::new(program);
         command
             .current_dir(self.path())
             .env_clear()
@@ -208,6 +226,26 @@ impl Serve {
             to.state.lock().unwrap().ended = true;
             to.changed.notify_all();
         });
+        Self {
+            child,
+            guard: Some(guard),
+            log,
+        }
+    }
+
+    /// Starts one that writes its log to a pipe that is closed.
+    pub fn spawn_unheard(mut command: Command) -> Self {
+        let (nobody, pipe) = std::io::pipe().unwrap();
+        drop(nobody);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(pipe)
+            .spawn()
+            .expect("the program starts");
+        let guard = Guard::new("kill -KILL \"$1\"", child.id().to_string());
+        let log = Arc::<Log>::default();
+        log.state.lock().unwrap().ended = true;
         Self {
             child,
             guard: Some(guard),

@@ -395,10 +395,10 @@ fn every_decision_has_its_reason() {
       ~ w-unknown            wait       build 01934f2e-7b1c… sent 12s ago, outcome unknown; lost without news in 29m48s
       ! x-broken             attention  the build of this very content failed: exit code 2; edit it or run `microblot rebuild x-broken`
       ! x-refused            attention  12 of 14 sites would build at once (limit 50 %); --force to go on, or `microblot adopt` if they are live as they are
-      ! x-stalled            attention  stalled after 12 failures (502 Bad Gateway); change it or run `microblot resume x-stalled`; next try in 40m
-      ! x-stalled-for-good   attention  stalled after 1 failure (404: no such hook); change it or run `microblot resume x-stalled-for-good`
+      ! x-stalled            attention  stalled after 12 failures (502 Bad Gateway); mend that, then run `microblot resume x-stalled`; next try in 40m
+      ! x-stalled-for-good   attention  stalled after 1 failure (404: no such hook); mend that, then run `microblot resume x-stalled-for-good`
       ! x-unreadable         attention  www/a.md: permission denied; make it readable
-      - y-gone               forget     no longer in sites.toml: forget its history
+      - y-gone               forget     no longer declared: built no more; its posts are kept
       = z-same               unchanged  as it was built
       = z-taken              unchanged  adopted from chat
 
@@ -444,10 +444,11 @@ fn details_go_under_the_line_of_their_site() {
       ~ w-held     wait       posts changed; paused by ann: launch freeze (resumes
                               in 1h40m)
           sites.toml:14
-      ! x-stalled  attention  stalled after 12 failures (502 Bad Gateway); change it
-                              or run `microblot resume x-stalled`; next try in 40m
+      ! x-stalled  attention  stalled after 12 failures (502 Bad Gateway); mend
+                              that, then run `microblot resume x-stalled`; next try
+                              in 40m
           sites.toml:14
-      - y-gone     forget     no longer in sites.toml: forget its history
+      - y-gone     forget     no longer declared: built no more; its posts are kept
           sites.toml:14
 
     Budget: 212 of 300 deploys used this month; at this pace it is empty on 24
@@ -633,7 +634,7 @@ fn json_is_format_1() {
           "more": 0,
           "news": null,
           "origin": "file",
-          "reason": "stalled after 12 failures (502 Bad Gateway); change it or run `microblot resume x-stalled`; next try in 40m",
+          "reason": "stalled after 12 failures (502 Bad Gateway); mend that, then run `microblot resume x-stalled`; next try in 40m",
           "site": "x-stalled",
           "source": "sites.toml:14",
           "until": "2026-11-20T09:54:00Z"
@@ -649,7 +650,7 @@ fn json_is_format_1() {
           "more": 0,
           "news": null,
           "origin": "file",
-          "reason": "no longer in sites.toml: forget its history",
+          "reason": "no longer declared: built no more; its posts are kept",
           "site": "y-gone",
           "source": "sites.toml:14",
           "until": null
@@ -751,8 +752,8 @@ fn markdown_is_a_comment() {
     | --- | --- | --- | --- |
     | `+` | blog | build | posts changed; renamed from old |
     | `~` | w-held | wait | posts changed; paused by ann: launch freeze (resumes in 1h40m) |
-    | `!` | x-stalled | attention | stalled after 12 failures (502 Bad Gateway); change it or run \`microblot resume x-stalled\`; next try in 40m |
-    | `-` | y-gone | forget | no longer in sites.toml: forget its history |
+    | `!` | x-stalled | attention | stalled after 12 failures (502 Bad Gateway); mend that, then run \`microblot resume x-stalled\`; next try in 40m |
+    | `-` | y-gone | forget | no longer declared: built no more; its posts are kept |
 
     <details><summary>What differs in <b>blog</b> (sites.toml:14)</summary>
 

@@ -32,7 +32,7 @@ pub fn reason(site: &SitePlan, now: Millis) -> String {
             }
         }
         Decision::Attention(attention) => look(attention, name, now),
-        Decision::Forget => "no longer in sites.toml: forget its history".to_owned(),
+        Decision::Forget => "no longer declared: built no more; its posts are kept".to_owned(),
         Decision::Unchanged => "as it was built".to_owned(),
     };
     let news = site.news.as_ref().map(|news| match news {
@@ -155,9 +155,13 @@ fn look(attention: &Attention, name: &str, now: Millis) -> String {
             let next = retry_at.map_or(String::new(), |at| {
                 format!("; next try in {}", duration(up(at.since(now))))
             });
-            format!(
-                "stalled after {failures} failure{s} ({error}); change it or run `microblot resume {name}`{next}"
-            )
+            let step = format!("`microblot resume {name}`");
+            // Some errors say themselves what comes before and after it.
+            let step = match error.contains(&step) {
+                true => String::new(),
+                false => format!("; mend that, then run {step}"),
+            };
+            format!("stalled after {failures} failure{s} ({error}){step}{next}")
         }
         Attention::Broken { error } => format!(
             "the build of this very content failed: {}; edit it or run `microblot rebuild {name}`",

@@ -143,7 +143,7 @@ pub fn sites(rows: &[SiteRowView], page: u32, pages: u32, problem: Option<&str>)
 
 fn file_problem(problem: &str) -> Block {
     let text = Mrkdwn::new()
-        .raw(":warning: `sites.toml` has an error; what was last published stays in force.\n")
+        .raw(":warning: `sites.toml` is not in force as it stands; what was last published is.\n")
         .code_block(&cut(problem, 1500));
     Block::section(text)
 }

@@ -266,7 +266,7 @@ fn sites_and_builds() {
         row(2, "stalled; `/microblot resume site-2`", Mood::Attention),
     ], 1, 3, Some("error: unknown key"))), @r###"
 # Sites
-:warning: `sites.toml` has an error; what was last published stays in force.
+:warning: `sites.toml` is not in force as it stands; what was last published is.
 ```
 error: unknown key
 ```

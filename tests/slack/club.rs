@@ -109,11 +109,6 @@ impl Club {
             .collect()
     }
 
-    /// What a page of the rendered site says.
-    pub fn page(&self, file: &str) -> String {
-        self.world.estate.read(format!("public/garden/{file}"))
-    }
-
     /// Somebody writes a post in the editor, and publishes it.
     pub fn publish(&self, url: &str, user: &str, site: &str, title: &str, body: &str) -> Reply {
         let asked = self.ask(url, user, &format!("new {site}"));

@@ -758,6 +758,30 @@ fn a_replica_that_restarts_with_an_older_file_does_not_bring_it_back() {
 }
 
 #[test]
+fn what_was_changed_published_and_changed_back_unseen_is_built() {
+    let mut world = World::on_sqlite();
+    one(&mut world, AT_ONCE);
+    let serve = world.estate.serve();
+    world.hooks.wait_for(1, SOON);
+    let built = settled(&world);
+    for file in ["foo/a.md", "sites.toml"] {
+        serve.signal("STOP");
+        let before = world.estate.read(file);
+        let calls = world.hooks.calls().len();
+        world.estate.write(
+            file,
+            before.replace("The foo site", "Other") + "\n# Other\n",
+        );
+        world.ok(&["reconcile"]);
+        assert_eq!(world.hooks.calls().len(), calls + 1);
+        world.estate.write(file, &before);
+        serve.signal("CONT");
+        world.hooks.wait_for(calls + 2, SOON);
+        assert_eq!(settled(&world), built, "{file}");
+    }
+}
+
+#[test]
 fn an_older_file_is_told_until_somebody_publishes_it() {
     let mut world = World::on_sqlite();
     one(&mut world, AT_ONCE);

@@ -69,6 +69,8 @@ pub struct Loop {
     health: watch::Sender<Health>,
     estate: Estate,
     seen: Option<Reading>,
+    // When what was read then had last been touched.
+    touched: i64,
     // The file that is there is the one that was there at the start, not somebody's edit.
     started_with_it: bool,
     // What the file says, if that was published before and replaced since.
@@ -123,6 +125,7 @@ impl Loop {
             health,
             estate: Estate::default(),
             seen: None,
+            touched: 0,
             started_with_it: true,
             outdated: None,
             read_at: None,
@@ -310,16 +313,22 @@ impl Loop {
     /// Publishes what changed.
     ///
     /// At a start, content that was published before and replaced since is not brought back: this
-    /// replica merely has an older file. A change that is seen later is somebody's edit.
+    /// replica merely has an older file. A change that is seen later is somebody's edit; so is what
+    /// was read before, if other content was published since and then the files were touched:
+    /// somebody changed them, published that, and changed them back, all between two readings.
     async fn take_files(&mut self, gathered: &Gathered) -> Result<(), StoreError> {
         self.estate.keep_files(&gathered.parts);
         let reading = Reading::of(gathered);
         let digest = reading.generation;
         let seen = self.seen.is_some_and(|seen| seen.generation == digest);
         let told = self.outdated == Some(digest);
-        if seen && (told || self.health.borrow().config_problem.is_none()) {
-            self.seen = Some(reading);
-            self.read_at = Some(Instant::now());
+        let edited_back = seen && !told && self.touched < gathered.touched && {
+            self.refresh().await?;
+            let in_force = self.estate.generation.as_ref();
+            in_force.is_some_and(|in_force| in_force.digest != digest)
+        };
+        if seen && !edited_back && (told || self.health.borrow().config_problem.is_none()) {
+            self.took(gathered, reading);
             return Ok(());
         }
         self.outdated = None;
@@ -339,9 +348,14 @@ impl Loop {
             return Ok(());
         }
         self.started_with_it = false;
-        self.seen = Some(reading);
-        self.read_at = Some(Instant::now());
+        self.took(gathered, reading);
         Ok(())
+    }
+
+    fn took(&mut self, gathered: &Gathered, reading: Reading) {
+        self.seen = Some(reading);
+        self.touched = gathered.touched;
+        self.read_at = Some(Instant::now());
     }
 
     async fn refresh(&mut self) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::{self, Config};
-use crate::inputs::{FileTree, Scope, SiteFiles};
+use crate::inputs::{FileTree, Scope, SiteFiles, touched_at};
 use crate::model::{Digest, Input, SiteName};
 use crate::store::{PartRow, Publication};
 
@@ -30,6 +30,8 @@ pub struct Gathered {
     pub parts: HashMap<Digest, Arc<SiteFiles>>,
     /// Where a change may alter that; `None`: the folder could not be looked at.
     pub scope: Option<Arc<Scope>>,
+    /// When `sites.toml` or any of the files was last touched, by the file system's clock.
+    pub touched: i64,
     /// The deployed code revision, if it is known.
     pub revision: Option<String>,
     /// Globs that match no file, by site.
@@ -101,6 +103,7 @@ impl Workspace {
     }
 
     fn gather_blocking(&self) -> Result<Gathered, Problem> {
+        let mut touched = touched_at(&self.config);
         let text = config::read_text(&self.config)?;
         let config = config::load(&text, &self.config.display().to_string())
             .map_err(config::ReadError::from)?;
@@ -121,6 +124,7 @@ impl Workspace {
             let before = jiff::Timestamp::now().into();
             let scan = tree.scan(&globs, before);
             scope = scan.scope;
+            touched = touched.max(scan.touched);
             for (name, found) in scan.sites {
                 let digest = match found {
                     Ok(found) => {
@@ -141,6 +145,7 @@ impl Workspace {
             files,
             parts,
             scope,
+            touched,
             revision: self.revision.clone(),
             unmatched,
         })

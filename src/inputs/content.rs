@@ -74,6 +74,12 @@ impl Stat {
     }
 }
 
+/// When a file was last touched, also if its content is what it was: nanoseconds of the file
+/// system's clock, which no program can set back. 0 if the file is gone.
+pub fn touched_at(file: &Path) -> i64 {
+    std::fs::metadata(file).map_or(0, |metadata| Stat::of(&metadata).changed)
+}
+
 /// Opens a regular file, and nothing else: a pipe put in its place would hold the opener up for ever.
 pub(super) fn open_file(path: &Path) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();

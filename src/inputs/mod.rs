@@ -25,7 +25,7 @@ mod scope;
 mod tree;
 mod walk;
 
-pub use content::read_verified;
+pub use content::{read_verified, touched_at};
 pub use error::InputError;
 pub use glob::{GlobProblem, check_glob};
 pub use scope::Scope;

@@ -44,6 +44,9 @@ pub struct Scan {
     pub report: Report,
     /// Where a change may alter the answer; `None`: nothing could be looked at.
     pub scope: Option<Arc<Scope>>,
+    /// When any of the files was last touched: nanoseconds of the file system's clock, as
+    /// [`touched_at`](super::touched_at) has them; 0 without files.
+    pub touched: i64,
 }
 
 /// The files of a site.
@@ -129,6 +132,8 @@ impl FileTree {
 
         let scope = Some(Arc::new(Scope::of(index, &mut walked)));
         let mut files = walked.files;
+        let touched = files.iter().map(|file| file.stat.changed).max();
+        let touched = touched.unwrap_or_default();
         remember_digests(&mut files, &cache);
         let unknown: Vec<_> = (files.iter_mut())
             .filter(|file| file.digest.is_none())
@@ -162,6 +167,7 @@ impl FileTree {
                 sites,
                 report,
                 scope,
+                touched,
             };
         }
         let mut troubles = walked.troubles;
@@ -192,6 +198,7 @@ impl FileTree {
             sites: found,
             report,
             scope,
+            touched,
         }
     }
 
@@ -314,6 +321,7 @@ impl<'s> Asked<'s> {
             sites: failed.chain(refused).collect(),
             report: Report::default(),
             scope: None,
+            touched: 0,
         }
     }
 

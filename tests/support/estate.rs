@@ -299,21 +299,30 @@ impl Serve {
         self.end();
     }
 
-    /// Asks it to stop (SIGTERM) and gives its exit code.
+    /// Sends it a signal: `STOP` makes it sleep until `CONT`.
     ///
     /// # Panics
     ///
-    /// If it does not stop.
-    pub fn terminate(mut self) -> i32 {
+    /// If it has ended already.
+    pub fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         let kill = Command::new("/bin/sh")
-            .args(["-c", "kill -TERM \"$1\"", "kill", &id])
+            .args(["-c", "kill -\"$1\" \"$2\"", "kill", signal, &id])
             .status();
         assert!(
             kill.unwrap().success(),
             "the process had ended already:\n{}",
             self.stderr()
         );
+    }
+
+    /// Asks it to stop (SIGTERM) and gives its exit code.
+    ///
+    /// # Panics
+    ///
+    /// If it does not stop.
+    pub fn terminate(mut self) -> i32 {
+        self.signal("TERM");
         let log = self.log.state.lock().unwrap();
         let (log, waited) = self
             .log

@@ -38,6 +38,8 @@ on_both![
     the_code_revision_is_an_input,
     aggregates_follow_their_members,
     a_glob_that_moves_rendered_pages_is_a_change,
+    the_order_of_members_is_no_change_and_makes_none,
+    a_site_that_was_removed_gives_its_name_to_one_that_is_renamed,
     a_rendered_aggregate_lists_members_without_posts,
     drafts_are_no_input,
     a_scheduled_post_is_planned_when_its_time_has_come,
@@ -853,6 +855,42 @@ fn a_rendered_aggregate_lists_members_without_posts(mut world: World) {
     world.reconcile();
     assert!(!lists(&world, "Renamed"));
     assert_eq!(world.planned(), [""; 0]);
+}
+
+fn the_order_of_members_is_no_change_and_makes_none(mut world: World) {
+    two(&mut world);
+    world.rendered("all", "posts = [\"foo\", \"bar\"]");
+    world.reconcile();
+    let index = |world: &World| world.estate.read("public/all/index.html");
+    let before = index(&world);
+    world.rendered("all", "posts = [\"bar\", \"foo\"]");
+    assert_eq!(world.planned(), [""; 0]);
+    world.ok(&["rebuild", "all"]);
+    world.reconcile();
+    assert_eq!(index(&world), before);
+}
+
+fn a_site_that_was_removed_gives_its_name_to_one_that_is_renamed(mut world: World) {
+    two(&mut world);
+    world.hosted("other", "");
+    world.reconcile();
+    world.post("foo", "Of foo");
+    world.post("bar", "Of bar");
+    world.reconcile();
+    world.undeclare("bar");
+    // Published, and nobody looked at the other sites yet.
+    world.ok(&["reconcile", "other"]);
+    world.undeclare("foo");
+    world.hosted("bar", "renamed_from = \"foo\"");
+    world.reconcile();
+    let posts = world.json(&["list", "bar", "--json"]);
+    let titles: Vec<&str> = posts
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|post| post["title"].as_str().unwrap())
+        .collect();
+    assert_eq!(titles, ["Of foo"]);
 }
 
 fn a_glob_that_moves_rendered_pages_is_a_change(mut world: World) {

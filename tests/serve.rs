@@ -758,6 +758,46 @@ fn a_replica_that_restarts_with_an_older_file_does_not_bring_it_back() {
 }
 
 #[test]
+fn renames_that_are_seen_together_build_nothing() {
+    let mut world = World::on_sqlite();
+    world.head = AT_ONCE.to_owned();
+    for site in ["a", "b"] {
+        world.hosted(site, "");
+    }
+    world.hosted("www", "posts = \"all\"");
+    world.ok(&["reconcile"]);
+    for site in ["a", "b"] {
+        world.post(site, "Hello");
+    }
+    world.ok(&["reconcile"]);
+    let calls = world.hooks.calls().len();
+    let serve = world.estate.serve();
+    serve.url();
+    settled(&world);
+
+    serve.signal("STOP");
+    let renamed = |toml: &str, old: &str, new: &str| {
+        let old_table = format!("[sites.{old}]");
+        toml.replace(
+            &old_table,
+            &format!("[sites.{new}]\nrenamed_from = \"{old}\""),
+        )
+    };
+    let first = renamed(&world.sites_toml(), "b", "c");
+    world.estate.write("sites.toml", &first);
+    world.ok(&["reconcile"]);
+    let done = first.replace("renamed_from = \"b\"\n", "");
+    world.estate.write("sites.toml", renamed(&done, "a", "b"));
+    world.ok(&["reconcile"]);
+    serve.signal("CONT");
+    // Two builds more, and no others: of the site that has the post now, and of the aggregate.
+    world.post("b", "Hello again");
+    world.hooks.wait_for(calls + 2, SOON);
+    settled(&world);
+    assert_eq!(world.hooks.calls().len(), calls + 2);
+}
+
+#[test]
 fn what_was_changed_published_and_changed_back_unseen_is_built() {
     let mut world = World::on_sqlite();
     one(&mut world, AT_ONCE);

@@ -72,14 +72,23 @@ pub fn inputs(gathered: &Gathered) -> Digest {
     digest.finish()
 }
 
-/// Another version of the program may read another meaning in the same text.
+/// Another program may read another meaning in the same text.
 fn start(text: Digest, revision: Option<&str>) -> FieldsDigest {
-    let mut digest = FieldsDigest::new("microblot/calm/1");
+    let mut digest = FieldsDigest::new("microblot/calm/2");
     digest.add(env!("CARGO_PKG_VERSION").as_bytes());
+    digest.add(&program().to_le_bytes());
     digest.add(text.as_bytes());
     digest.add(if revision.is_some() { b"1" } else { b"0" });
     digest.add(revision.unwrap_or_default().as_bytes());
     digest
+}
+
+/// Tells builds of one version from each other, by when the program's file was written.
+fn program() -> u128 {
+    let file = std::env::current_exe().and_then(std::fs::metadata);
+    let written = file.and_then(|file| file.modified()).ok();
+    let since = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or(0, |since| since.as_nanos())
 }
 
 /// The plan of an estate that is what it was at a calm look.

@@ -191,14 +191,11 @@ impl Estate {
             {
                 // Renamed by another process: it comes back below under its new name.
                 let old = old.clone();
-                self.drop_site(&old);
-                members_changed = true;
+                self.names.remove(&row.id);
+                members_changed |= self.drop_site(&old, &row.id);
             }
             if row.presence == Presence::Forgotten {
-                if self.details.contains_key(&row.name) {
-                    self.drop_site(&row.name);
-                    members_changed = true;
-                }
+                members_changed |= self.drop_site(&row.name, &row.id);
                 continue;
             }
             touched.insert(row.name.clone());
@@ -311,7 +308,11 @@ impl Estate {
         };
     }
 
-    fn drop_site(&mut self, name: &SiteName) {
+    /// Forgets a site, unless its name is another site's by now. Answers whether it was there.
+    fn drop_site(&mut self, name: &SiteName, id: &str) -> bool {
+        if self.details.get(name).is_none_or(|known| known.id != id) {
+            return false;
+        }
         if let Some(details) = self.details.remove(name) {
             self.names.remove(&details.id);
             self.holdings_are_stale = true;
@@ -319,6 +320,7 @@ impl Estate {
         self.desired.sites.remove(name);
         self.observed.sites.remove(name);
         self.flying.remove(name);
+        true
     }
 
     fn land_and_fly(&mut self, flights: Vec<FlightRow>) {
@@ -404,10 +406,11 @@ impl Estate {
         }
     }
 
-    /// The members whose posts a site shows: every site, or those it names.
+    /// The members whose posts a site shows: every site, or those it names. In the order of what
+    /// readers see of them: neither a rename nor another order in `sites.toml` makes another page.
     pub fn members(&self, spec: &Spec) -> Vec<(&SiteName, &Details)> {
         let declared = |(_, details): &(&SiteName, &Details)| details.declared;
-        match &spec.posts {
+        let mut members: Vec<(&SiteName, &Details)> = match &spec.posts {
             PostsFrom::All => self.details.iter().filter(declared).collect(),
             PostsFrom::Sites(names) => names
                 .iter()
@@ -415,7 +418,11 @@ impl Estate {
                 .filter(declared)
                 .collect(),
             PostsFrom::Own | PostsFrom::None => Vec::new(),
-        }
+        };
+        members.sort_by(|(_, a), (_, b)| {
+            (&a.spec.url, &a.spec.title).cmp(&(&b.spec.url, &b.spec.title))
+        });
+        members
     }
 
     /// The posts part of an aggregate: a line per member, by its address.

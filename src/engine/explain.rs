@@ -9,7 +9,7 @@ use crate::model::{
 use crate::plan::show::{Explanation, explain};
 use crate::store::{PartRow, Reader, StoreError};
 
-/// The members of a site that shows the posts of others, in the order of their names.
+/// The members of a site that shows the posts of others, in the order of [`Estate::members`].
 pub fn members(estate: &Estate, name: &SiteName, spec: &Spec) -> Vec<Member> {
     estate
         .members(spec)

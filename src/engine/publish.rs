@@ -39,13 +39,18 @@ pub fn difference(
     let mut changed = Vec::new();
     let mut digest = DigestOfAll::new(gathered);
     for (name, site) in declared {
-        let known = published.get(name).or_else(|| {
-            let old = site.spec.renamed_from.as_ref()?;
-            let known = published.get(old)?;
-            renamed.push((known.id.clone(), name.clone()));
+        // One of this name that was removed gives it up to the one that is renamed to it.
+        let here = published.get(name);
+        let is_taken = here.is_some_and(Details::is_declared);
+        let old = site.spec.renamed_from.as_ref().filter(|_| !is_taken);
+        let moved = old
+            .and_then(|old| published.get(old))
+            .filter(|moved| here.is_none() || moved.is_declared());
+        if let (Some(moved), Some(old)) = (moved, old) {
+            renamed.push((moved.id.clone(), name.clone()));
             old_names.insert(old.clone());
-            Some(known)
-        });
+        }
+        let known = moved.or(here);
         let change = change(name, site, gathered, known);
         digest.add(&change);
         let same = known.is_some_and(|known| is_same(known, &change))

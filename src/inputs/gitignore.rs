@@ -104,7 +104,7 @@ fn read_rules(above: &Rules, file: &Path, within: &str) -> io::Result<Rules> {
     let mut builder = GitignoreBuilder::new("");
     for line in text.trim_start_matches('\u{feff}').lines() {
         // A line that is no pattern matches nothing, as in git.
-        let _not_a_pattern = builder.add_line(None, line);
+        let _not_a_pattern = builder.add_line(None, &as_git_means(line));
     }
     let rules = builder.build().map_err(io::Error::other)?;
     if rules.is_empty() {
@@ -117,10 +117,94 @@ fn read_rules(above: &Rules, file: &Path, within: &str) -> io::Result<Rules> {
     })))
 }
 
+/// Braces are ordinary to git, and alternatives to the matcher; named classes are the other way
+/// round.
+fn as_git_means(line: &str) -> String {
+    let mut pattern = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
+        let class = rest.strip_prefix('[').and_then(|inner| {
+            let members = inner.trim_start_matches(['!', '^']);
+            let mut end = inner.len() - members.len();
+            // A `]` that comes first is one of the class.
+            end += usize::from(members.starts_with(']'));
+            loop {
+                let here = inner.get(end..)?;
+                match CLASSES.iter().find(|(name, _)| here.starts_with(name)) {
+                    Some((name, _)) => end += name.len(),
+                    None if here.starts_with(']') => break Some(end + 2),
+                    None => end += here.chars().next()?.len_utf8(),
+                }
+            }
+        });
+        let length = match (c, class) {
+            (_, Some(length)) => {
+                let class = CLASSES
+                    .iter()
+                    .fold(rest[..length].to_owned(), |class, (name, members)| {
+                        class.replace(name, members)
+                    });
+                pattern.push_str(&class);
+                length
+            }
+            ('\\', None) => {
+                let escaped = rest[1..].chars().next().map_or(0, char::len_utf8);
+                pattern.push_str(&rest[..1 + escaped]);
+                1 + escaped
+            }
+            ('{' | '}', None) => {
+                pattern.push('\\');
+                pattern.push(c);
+                1
+            }
+            (c, None) => {
+                pattern.push(c);
+                c.len_utf8()
+            }
+        };
+        rest = &rest[length..];
+    }
+    pattern
+}
+
+/// What the named classes of a pattern stand for, as git has them (of ASCII only).
+const CLASSES: [(&str, &str); 7] = [
+    ("[:alpha:]", "a-zA-Z"),
+    ("[:digit:]", "0-9"),
+    ("[:alnum:]", "a-zA-Z0-9"),
+    ("[:upper:]", "A-Z"),
+    ("[:lower:]", "a-z"),
+    ("[:xdigit:]", "0-9a-fA-F"),
+    ("[:space:]", " \t"),
+];
+
 /// `NotADirectory`: a `.git` that is a file, but names no folder.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_means_what_git_means() {
+        for (line, pattern) in [
+            ("*.{css,map}", r"*.\{css,map\}"),
+            (r"\{a}", r"\{a\}"),
+            ("[[:alpha:]].md", "[a-zA-Z].md"),
+            ("[![:digit:]_]*", "[!0-9_]*"),
+            ("[{}]x", "[{}]x"),
+            ("[]a]", "[]a]"),
+            ("[unclosed{", r"[unclosed\{"),
+            ("ü[é{]{", r"ü[é{]\{"),
+            (r"end\\", r"end\\"),
+            ("", ""),
+        ] {
+            assert_eq!(as_git_means(line), pattern, "{line}");
+        }
+    }
 }

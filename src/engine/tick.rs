@@ -103,9 +103,12 @@ fn by_id(notes: Vec<(SiteName, Option<Wanted>)>, estate: &Estate) -> Vec<(String
 fn measure(notes: &[(SiteName, Option<Wanted>)], estate: &Estate) {
     let avoided = notes
         .iter()
-        .filter(|(site, _)| {
+        .filter(|(site, note)| {
             let seen = estate.observed.sites.get(site);
-            seen.is_some_and(|seen| seen.wanted.is_some() && seen.flight.is_none())
+            let hash = |wanted: &Option<Wanted>| wanted.map(|wanted| wanted.hash);
+            seen.is_some_and(|seen| {
+                seen.wanted.is_some() && hash(&seen.wanted) != hash(note) && seen.flight.is_none()
+            })
         })
         .count();
     metrics::counter!("microblot_builds_avoided_total").increment(avoided as u64);

@@ -26,15 +26,18 @@ pub(super) fn allot(
     observed: &Observed,
     now: Millis,
 ) {
-    if let Some(refusal) = Rail::of(desired, observed).refusal() {
-        due.retain(|due| {
-            let passes = passes(&sites[due.index], due.site, due.seen);
-            if !passes {
-                sites[due.index].decision = Decision::Attention(Attention::Refused(refusal));
-            }
-            passes
-        });
-    }
+    let rail = Rail::of(desired, observed);
+    due.retain(|due| {
+        let plan = &mut sites[due.index];
+        if passes(plan, due.site, due.seen) {
+            return true;
+        }
+        let refusal = rail.refusal(plan.wanted, due.seen);
+        if let Some(refusal) = refusal {
+            plan.decision = Decision::Attention(Attention::Refused(refusal));
+        }
+        refusal.is_none()
+    });
     due.retain(|due| due.site.builder.is_hosted());
     due.sort_by_key(|due| due.priority);
 

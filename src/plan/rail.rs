@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use crate::model::{
     ContentHash, Desired, DesiredSite, Observed, ObservedSite, Refusal, Share, SiteName,
 };
@@ -6,14 +8,15 @@ use crate::model::{
 ///
 /// Not only those that are due at this moment: whatever is paused, settling or waiting now is due in
 /// a moment, and a change of everything would pass the rail in pieces, none of which is too many.
-pub(super) struct Rail {
+pub(super) struct Rail<'a> {
+    named: Option<&'a BTreeSet<SiteName>>,
     count: usize,
     total: usize,
     limit: Share,
 }
 
-impl Rail {
-    pub(super) fn of(desired: &Desired, observed: &Observed) -> Self {
+impl<'a> Rail<'a> {
+    pub(super) fn of(desired: &'a Desired, observed: &Observed) -> Self {
         // Whoever asks for a pass over sites by their names has counted them.
         let named = desired.asked_at.and(desired.only.as_ref());
         let (mut count, mut total) = (0, 0);
@@ -28,24 +31,35 @@ impl Rail {
             }
         }
         Self {
+            named,
             count,
             total,
             limit: desired.limits.builds_at_once,
         }
     }
 
-    /// Why nothing is built that nobody let through.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
-        let Self {
-            count,
-            total,
-            limit,
-        } = *self;
-        limit.is_exceeded(count, total).then_some(Refusal {
-            count,
-            total,
-            limit,
-        })
+    /// Why this site is not built, unless somebody let it through: too many want to be built now, or
+    /// did so when its content was stopped. What was stopped stays so, whatever becomes of the
+    /// others: nobody has looked at it.
+    pub(super) fn refusal(
+        &self,
+        wanted: Option<ContentHash>,
+        seen: Option<&ObservedSite>,
+    ) -> Option<Refusal> {
+        let noted = seen.and_then(|seen| seen.wanted);
+        let stopped = noted
+            .filter(|noted| self.named.is_none() && Some(noted.hash) == wanted)
+            .and_then(|noted| noted.refused);
+        let Self { total, limit, .. } = *self;
+        [Some(self.count), stopped]
+            .into_iter()
+            .flatten()
+            .find(|count| limit.is_exceeded(*count, total))
+            .map(|count| Refusal {
+                count,
+                total,
+                limit,
+            })
     }
 }
 

@@ -36,6 +36,7 @@ struct Note {
     hash: Option<String>,
     since: Option<i64>,
     drift_since: Option<i64>,
+    refused: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -284,6 +285,7 @@ impl Store {
                 hash: wanted.map(|wanted| wanted.hash.to_string()),
                 since: wanted.map(|wanted| wanted.since.0),
                 drift_since: wanted.map(|wanted| wanted.drift_since.0),
+                refused: wanted.and_then(|wanted| wanted.refused),
             })
             .collect();
         let mut tx = self.write.begin_alone().await?;
@@ -292,7 +294,8 @@ impl Store {
             tx.dialect(),
             "UPDATE observed SET seq = $2, wanted_hash = e.value->>'hash', \
              wanted_since = CAST(e.value->>'since' AS BIGINT), \
-             drift_since = CAST(e.value->>'drift_since' AS BIGINT) FROM ",
+             drift_since = CAST(e.value->>'drift_since' AS BIGINT), \
+             wanted_refused = CAST(e.value->>'refused' AS BIGINT) FROM ",
             "($1) AS e WHERE observed.site = e.value->>'site'"
         );
         tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);

@@ -118,6 +118,7 @@ async fn content_is_adopted_as_built(db: Db) {
         hash: fingerprint(1).hash(),
         since: Millis(2),
         drift_since: Millis(1),
+        refused: None,
     };
     store.note(&[(foo.id.clone(), Some(wanted))]).await.unwrap();
     let before = store.now().await.unwrap();
@@ -232,6 +233,7 @@ async fn what_is_wanted_is_noted(db: Db) {
         hash: fingerprint(1).hash(),
         since: Millis(2_000),
         drift_since: Millis(1_000),
+        refused: Some(7),
     };
     let notes = [
         (sites[0].id.clone(), None),
@@ -265,6 +267,7 @@ async fn the_clock_was_set_back(db: Db) {
         hash: fingerprint(1).hash(),
         since: now.plus(hour),
         drift_since: now.plus(hour),
+        refused: None,
     };
     store.note(&[(foo.id.clone(), Some(wanted))]).await.unwrap();
     claim(&store, "foo", 1).await;

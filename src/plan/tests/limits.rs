@@ -371,6 +371,57 @@ fn a_site_that_somebody_asked_for_is_built_and_frees_no_other() {
     assert_eq!(plan.counts.attention, 6);
 }
 
+/// Notes what came of a look, as the loop does.
+fn look(desired: &Desired, observed: &mut Observed) -> Plan {
+    let plan = plan(desired, observed, NOW);
+    for (site, wanted) in notes(&plan, observed) {
+        observed.sites.get_mut(&site).unwrap().wanted = wanted;
+    }
+    assert_eq!(notes(&plan, observed), [], "noted once");
+    plan
+}
+
+#[test]
+fn what_was_stopped_stays_so_when_fewer_are_left() {
+    let (mut desired, mut observed) = seven_of_twelve();
+    assert_eq!(look(&desired, &mut observed).counts.attention, 7);
+    // Asked for, and built.
+    *observed.sites.get_mut("s01").unwrap() = built("b");
+    let left = look(&desired, &mut observed);
+    assert_eq!((left.counts.build, left.counts.attention), (0, 6));
+    let refused = Decision::Attention(Attention::Refused(Refusal {
+        count: 7,
+        total: 12,
+        limit: Share(50),
+    }));
+    assert_eq!(*of(&left, "s02"), refused);
+
+    // Other content is another matter; and so is what somebody let through, or named.
+    desired.sites.insert(name("s11"), wants("c"));
+    observed.sites.get_mut("s11").unwrap().wanted = noted("c", ago(600), ago(600));
+    assert!(look(&desired, &mut observed).counts.build == 0, "7 again");
+    desired.sites.insert(name("s11"), wants("b"));
+    desired.sites.get_mut("s02").unwrap().approved = Some(hash("b"));
+    assert_eq!(built_sites(&look(&desired, &mut observed)), ["s02"]);
+    let named = Desired {
+        asked_at: Some(NOW),
+        only: Some([name("s03")].into()),
+        ..desired.clone()
+    };
+    assert_eq!(built_sites(&plan(&named, &observed, NOW)), ["s03"]);
+    desired.sites.insert(name("s04"), wants("c"));
+    observed.sites.get_mut("s04").unwrap().wanted = noted("c", ago(600), ago(600));
+    assert_eq!(built_sites(&look(&desired, &mut observed)), ["s02", "s04"]);
+}
+
+#[test]
+fn a_limit_that_is_raised_lets_through_what_was_stopped() {
+    let (mut desired, mut observed) = seven_of_twelve();
+    look(&desired, &mut observed);
+    desired.limits.builds_at_once = Share(60);
+    assert_eq!(look(&desired, &mut observed).counts.build, 7);
+}
+
 #[test]
 fn a_request_for_what_is_built_already_is_no_part_of_a_flood() {
     let (mut desired, observed) = some_of(6, 12);

@@ -179,7 +179,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Lets this content of these sites (by id) through the safety rails.
+    /// Lets this content of these sites (by id) through the safety rails, until it, or something
+    /// else, is what the site is known to be built from.
     ///
     /// # Errors
     ///

@@ -13,6 +13,7 @@ on_both!(
     resuming_forgives,
     a_rebuild_is_asked_for,
     approvals,
+    an_approval_ends_with_what_is_known_to_be_built,
     content_is_adopted_as_built,
     an_adoption_settles_what_came_before,
     a_build_of_a_forgotten_site_is_over,
@@ -110,6 +111,46 @@ async fn approvals(db: Db) {
         .unwrap();
     assert_eq!(row(&store, "foo").await.approved, Some(hash));
     assert_eq!(row(&store, "bar").await.approved, None);
+}
+
+async fn an_approval_ends_with_what_is_known_to_be_built(db: Db) {
+    let (store, foo) = with_foo(&db).await;
+    let hash = fingerprint(1).hash();
+    let approve = async || {
+        let what = [(foo.id.clone(), hash)];
+        store.approve(&what, &ann()).await.unwrap();
+    };
+    let approved = async || {
+        let cursor = everything(&store).await.cursor;
+        let approved = row(&store, "foo").await.approved;
+        (cursor, approved)
+    };
+    let error = || "no".to_owned();
+    for (number, outcome, ends) in [
+        (1, Outcome::Accepted, true),
+        (1, Outcome::Live, true),
+        (2, Outcome::Accepted, true),
+        (1, Outcome::Failed { error: error() }, false),
+        (1, Outcome::Stalled { error: error() }, false),
+        (1, Outcome::Moved { error: error() }, false),
+    ] {
+        approve().await;
+        let (cursor, before) = approved().await;
+        assert_eq!(before, Some(hash));
+        build(&store, "foo", number, outcome.clone()).await;
+        let (_, after) = approved().await;
+        assert_eq!(after, (!ends).then_some(hash), "{number}: {outcome:?}");
+        if ends {
+            // Whoever keeps the estate in memory is told.
+            let delta = store.estate_since(cursor).await.unwrap();
+            assert!(delta.sites.iter().any(|row| row.approved.is_none()));
+        }
+    }
+    approve().await;
+    let manifest = content(3);
+    let what = [(foo.id.clone(), manifest.fingerprint())];
+    store.adopt(&what, &parts(&manifest), &ann()).await.unwrap();
+    assert_eq!(approved().await.1, None);
 }
 
 async fn content_is_adopted_as_built(db: Db) {

@@ -318,6 +318,7 @@ impl Store {
             "UPDATE observed SET wanted_since = $1, seq = $2 WHERE wanted_since > $1",
             "UPDATE observed SET drift_since = $1, seq = $2 WHERE drift_since > $1",
             "UPDATE observed SET failed_at = $1, seq = $2 WHERE failed_at > $1",
+            "UPDATE observed SET built_at = $1, seq = $2 WHERE built_at > $1",
         ] {
             tx!(&mut tx, conn => sqlx::query(sql).bind(now.0).bind(stamp.0).execute(conn).await.map(|_| ())?);
         }

@@ -325,6 +325,13 @@ async fn the_clock_was_set_back(db: Db) {
         .await;
     raw.run("UPDATE observed SET failed_at = failed_at + 3600000")
         .await;
+    raw.run(&format!(
+        "UPDATE observed SET built_hash = 'x', built_spec = '{0}', built_posts = '{0}', \
+         built_files = '{0}', built_revision = '{0}', built_at = {1}",
+        fingerprint(1).spec,
+        now.plus(hour).0
+    ))
+    .await;
 
     store.clock_was_set_back().await.unwrap();
     let after = store.now().await.unwrap();
@@ -333,6 +340,7 @@ async fn the_clock_was_set_back(db: Db) {
     let wanted = foo.observed.wanted.unwrap();
     assert!(wanted.since <= after && wanted.drift_since <= after);
     assert!(foo.observed.trouble.unwrap().at <= after);
+    assert!(foo.observed.built.unwrap().at <= after);
     assert_eq!(delta.flights.len(), 2);
     for row in &delta.flights {
         let flight = &row.flight;

@@ -96,6 +96,7 @@ fn estate(sites: usize, changed: usize) -> (Desired, Observed) {
                     hash: target.hash,
                     since,
                     drift_since: since,
+                    refused: None,
                 }),
                 ..ObservedSite::default()
             },

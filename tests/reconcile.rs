@@ -20,6 +20,7 @@ on_both![
     the_hint_names_the_command_that_does_what_was_shown,
     sites_are_chosen_by_name,
     many_builds_at_once_need_force,
+    what_was_stopped_stays_so_until_somebody_lets_it_through,
     many_removals_at_once_need_force,
     an_empty_file_needs_force_once_sites_are_published,
     a_renamed_site_keeps_its_posts_and_its_history,
@@ -387,6 +388,35 @@ fn many_builds_at_once_need_force(mut world: World) {
     world.ok(&["reconcile", "--force"]);
     assert_eq!(world.hooks.calls().len(), 12);
     assert_eq!(world.reconcile(), [""; 0]);
+}
+
+fn what_was_stopped_stays_so_until_somebody_lets_it_through(mut world: World) {
+    let shared = |world: &World, text: &str| world.estate.write("shared/a", text);
+    shared(&world, "1");
+    for number in 1..=12 {
+        let files = if number <= 7 {
+            "files = [\"shared/**\"]"
+        } else {
+            ""
+        };
+        world.hosted(&format!("site-{number:02}"), files);
+    }
+    world.ok(&["adopt"]);
+    shared(&world, "2");
+    world.fails(&["reconcile"]);
+    assert_eq!(counts(&world.plan(&[])), [0, 0, 7, 0, 5]);
+    world.ok(&["pause", "site-02"]);
+    world.ok(&["rebuild", "site-01"]);
+    for _ in 0..2 {
+        world.fails(&["reconcile"]);
+        let called: Vec<_> = world.hooks.calls().into_iter().map(|c| c.hook).collect();
+        assert_eq!(called, ["site-01"]);
+        assert_eq!(counts(&world.plan(&[])), [0, 1, 5, 0, 6]);
+    }
+    world.ok(&["resume", "site-02"]);
+    assert_eq!(counts(&world.plan(&[])), [0, 0, 6, 0, 6]);
+    world.ok(&["reconcile", "--force"]);
+    assert_eq!(world.hooks.calls().len(), 7);
 }
 
 fn many_removals_at_once_need_force(mut world: World) {

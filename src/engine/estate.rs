@@ -138,6 +138,7 @@ impl Estate {
         let site = |seen: &ObservedSite| {
             seen.wanted
                 .is_some_and(|wanted| wanted.since.max(wanted.drift_since) > latest)
+                || seen.built.as_ref().is_some_and(|it| it.at > latest)
                 || seen.trouble.as_ref().is_some_and(|it| it.at > latest)
                 || seen.flight.as_ref().is_some_and(flight)
         };

@@ -33,8 +33,6 @@ const MOST_PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// So long after the database came back nobody is taken for dead: all replicas had to be silent
 /// while it was away, and need a moment to say that they are there.
 const GRACE: Duration = Duration::from_secs(5);
-/// Stored times that lie less ahead are the jitter of clocks.
-const AHEAD: Duration = Duration::from_secs(2);
 /// The first pause after a tick that failed; doubled up to [`SLOW_TICK`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// How often old records are removed.
@@ -265,11 +263,6 @@ impl Loop {
             self.take_files(&gathered).await?;
         }
         let tick = tick(&mut self.estate, &self.store, &self.dispatcher).await?;
-        if self.estate.is_ahead(AHEAD) {
-            warn!("the clock was set back; stored times that lie in the future are now");
-            self.store.clock_was_set_back().await?;
-            self.wake.notify_one();
-        }
         self.forgive();
         self.measure(&tick.plan).await?;
         Ok(tick)

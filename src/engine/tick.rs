@@ -1,12 +1,15 @@
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::dispatch::Dispatcher;
 use super::estate::Estate;
 use crate::model::{BuildState, Decision, Plan, SiteName, Wanted};
 use crate::plan::{notes, plan};
 use crate::store::{Store, StoreError};
+
+/// Stored times that lie less ahead are the jitter of clocks.
+const AHEAD: Duration = Duration::from_secs(2);
 
 /// What one look at the whole estate came to.
 #[derive(Debug)]
@@ -19,7 +22,8 @@ pub struct Tick {
 
 /// One look: read what changed, decide, note, forget, claim and fire.
 ///
-/// 1. Publish posts whose time has come; read what changed since the last look.
+/// 1. Publish posts whose time has come; read what changed since the last look. If the clock was
+///    set back, see to the times that are stored.
 /// 2. Plan. From here on nothing is decided any more.
 /// 3. Note since when sites want what they want: debounce counts from there.
 /// 4. Forget what is no longer declared.
@@ -35,6 +39,11 @@ pub async fn tick(
     dispatcher: &Dispatcher,
 ) -> Result<Tick, StoreError> {
     look(estate, store).await?;
+    if estate.is_ahead(AHEAD) {
+        warn!("the clock was set back; stored times that lie in the future are now");
+        store.clock_was_set_back().await?;
+        look(estate, store).await?;
+    }
     spare_claims(estate, dispatcher);
     let plan = plan(&estate.desired, &estate.observed, estate.now);
     let notes = notes(&plan, &estate.observed);
@@ -103,9 +112,12 @@ fn by_id(notes: Vec<(SiteName, Option<Wanted>)>, estate: &Estate) -> Vec<(String
 fn measure(notes: &[(SiteName, Option<Wanted>)], estate: &Estate) {
     let avoided = notes
         .iter()
-        .filter(|(site, _)| {
+        .filter(|(site, note)| {
             let seen = estate.observed.sites.get(site);
-            seen.is_some_and(|seen| seen.wanted.is_some() && seen.flight.is_none())
+            let hash = |wanted: &Option<Wanted>| wanted.map(|wanted| wanted.hash);
+            seen.is_some_and(|seen| {
+                seen.wanted.is_some() && hash(&seen.wanted) != hash(note) && seen.flight.is_none()
+            })
         })
         .count();
     metrics::counter!("microblot_builds_avoided_total").increment(avoided as u64);

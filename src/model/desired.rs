@@ -159,7 +159,8 @@ pub struct Limits {
     pub builds_per_minute: u32,
     /// Hosted builds that are not over.
     pub builds_in_flight: u32,
-    /// Safety rail: more than this share of the sites due at once stops the pass.
+    /// Safety rail: more than this share of the sites that want other content than they were
+    /// built from stops the pass.
     pub builds_at_once: Share,
     /// Safety rail: more than this share of the sites removed at once stops the publication.
     pub removals_at_once: Share,

@@ -53,6 +53,9 @@ pub struct Wanted {
     pub since: Millis,
     /// When the site first differed from what was built: `max_wait` counts from here.
     pub drift_since: Millis,
+    /// The safety rail stopped this very content, when so many sites wanted to be built at once. It
+    /// stays stopped until somebody lets it through, whatever becomes of the others.
+    pub refused: Option<usize>,
 }
 
 /// A build that is not over.

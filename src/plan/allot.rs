@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use super::decide::Priority;
+use super::rail::Rail;
 use crate::model::{
-    Attention, Cause, Decision, Desired, DesiredSite, Millis, Observed, Refusal, SitePlan, Wait,
+    Attention, Cause, Decision, Desired, DesiredSite, Millis, Observed, ObservedSite, SitePlan,
+    Wait,
 };
 
 /// The window of `builds_per_minute`.
@@ -12,6 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct Due<'a> {
     pub(super) index: usize,
     pub(super) site: &'a DesiredSite,
+    pub(super) seen: Option<&'a ObservedSite>,
     pub(super) priority: Priority,
 }
 
@@ -23,25 +26,29 @@ pub(super) fn allot(
     observed: &Observed,
     now: Millis,
 ) {
-    if let Some(refusal) = refusal(sites, &due, desired) {
-        due.retain(|due| {
-            let passes = is_approved(&sites[due.index], due.site);
-            if !passes {
-                sites[due.index].decision = Decision::Attention(Attention::Refused(refusal));
-            }
-            passes
-        });
-    }
+    let rail = Rail::of(desired, observed);
+    due.retain(|due| {
+        let plan = &mut sites[due.index];
+        if passes(plan, due.site, due.seen) {
+            return true;
+        }
+        let refusal = rail.refusal(plan.wanted, due.seen);
+        if let Some(refusal) = refusal {
+            plan.decision = Decision::Attention(Attention::Refused(refusal));
+        }
+        refusal.is_none()
+    });
     due.retain(|due| due.site.builder.is_hosted());
     due.sort_by_key(|due| due.priority);
 
     let account = &observed.account;
     let limits = desired.limits;
+    // Those of a clock that was set back too: the claim counts them, until their times are repaired.
     let fired: Vec<Millis> = account
         .fired
         .iter()
         .copied()
-        .filter(|at| now.since(*at) < MINUTE && *at <= now)
+        .filter(|at| now.since(*at) < MINUTE)
         .collect();
     let mut in_flight = account.in_flight;
     let mut allowed = 0_usize;
@@ -85,31 +92,17 @@ pub(super) fn allot(
     }
 }
 
-/// Too many builds at once, unless somebody let them through or asked for them one by one.
-fn refusal(sites: &[SitePlan], due: &[Due<'_>], desired: &Desired) -> Option<Refusal> {
-    let limit = desired.limits.builds_at_once;
-    let total = desired
-        .sites
-        .values()
-        .filter(|site| site.target.is_some())
-        .count();
-    let count = due
-        .iter()
-        .filter(|due| !is_approved(&sites[due.index], due.site))
-        .count();
-    limit.is_exceeded(count, total).then_some(Refusal {
-        count,
-        total,
-        limit,
-    })
-}
-
-fn is_approved(plan: &SitePlan, site: &DesiredSite) -> bool {
+/// Whether a build is none of those that the safety rail stops: somebody asked for it or let its
+/// content through, or it repeats a build of the same content that was let through before.
+fn passes(plan: &SitePlan, site: &DesiredSite, seen: Option<&ObservedSite>) -> bool {
     let requested = matches!(
         &plan.decision,
         Decision::Build(trigger) if matches!(trigger.cause, Cause::Requested(_))
     );
-    requested || replaces(plan) || (site.approved.is_some() && site.approved == plan.wanted)
+    let flying = seen.and_then(|seen| Some(seen.flight.as_ref()?.hash));
+    requested
+        || (flying.is_some() && flying == plan.wanted)
+        || (site.approved.is_some() && site.approved == plan.wanted)
 }
 
 fn replaces(plan: &SitePlan) -> bool {

@@ -5,6 +5,7 @@ mod backoff;
 mod budget;
 mod decide;
 mod note;
+mod rail;
 pub mod show;
 
 pub use note::notes;
@@ -41,6 +42,7 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Millis) -> Plan {
             due.push(allot::Due {
                 index: sites.len(),
                 site,
+                seen,
                 priority,
             });
         }

@@ -1,8 +1,9 @@
-use crate::model::{Decision, Observed, Plan, SiteName, Wait, Wanted};
+use crate::model::{Attention, Decision, Observed, Plan, SiteName, Wait, Wanted};
 
 /// What has to be noted of each site after a plan: only differences from what is noted already.
 ///
 /// `Some`: this content is wanted and not built; debounce and `max_wait` count from these times.
+/// That the safety rail stopped it is noted too: it stays stopped when the others come to fewer.
 /// `None`: nothing is wanted any more. Noting is part of every pass that may act, and comes before
 /// the claims: a site whose wish is never noted would start its quiet time anew in every plan, and
 /// never be built.
@@ -20,13 +21,21 @@ pub fn notes(plan: &Plan, observed: &Observed) -> Vec<(SiteName, Option<Wanted>)
                 ..
             }
         );
+        let refused = match site.decision {
+            Decision::Attention(Attention::Refused(refusal)) => Some(refusal.count),
+            _ => None,
+        };
         let note = match noted {
             _ if site.cause.is_none() && !in_flight => None,
-            Some(noted) if noted.hash == hash => continue,
+            Some(noted) if noted.hash == hash => Some(Wanted {
+                refused: noted.refused.or(refused),
+                ..noted
+            }),
             noted => Some(Wanted {
                 hash,
                 since: plan.now,
                 drift_since: noted.map_or(plan.now, |noted| noted.drift_since),
+                refused,
             }),
         };
         if note != noted {

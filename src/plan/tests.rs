@@ -82,6 +82,7 @@ fn noted(content: &str, since: Millis, drift_since: Millis) -> Option<Wanted> {
         hash: hash(content),
         since,
         drift_since,
+        refused: None,
     })
 }
 

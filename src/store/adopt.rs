@@ -21,7 +21,7 @@ struct Adopted<'a> {
 impl Store {
     /// Takes this content of these sites (by id) as built, without building. The parts are those
     /// of their manifests. Whatever asked for a build is settled with that: requests, failures,
-    /// and builds of which nobody knows whether they came to anything.
+    /// approvals, and builds of which nobody knows whether they came to anything.
     ///
     /// # Errors
     ///
@@ -83,8 +83,8 @@ impl Store {
             .execute(conn).await.map(|_| ())?);
         let sql = each!(
             tx.dialect(),
-            "UPDATE site SET rebuild = NULL, seq = $2 WHERE rebuild IS NOT NULL \
-             AND id IN (SELECT e.value->>'site' FROM ",
+            "UPDATE site SET rebuild = NULL, approved = NULL, seq = $2 \
+             WHERE (rebuild IS NOT NULL OR approved IS NOT NULL) AND id IN (SELECT e.value->>'site' FROM ",
             "($1) AS e)"
         );
         tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0)

@@ -142,6 +142,14 @@ async fn built(tx: &mut Tx, stamp: Stamp, rows: &[&Row<'_>]) -> Result<(), Store
         "($1) AS e JOIN build b ON b.id = e.value->>'id' \
          JOIN manifest m ON m.hash = b.content_hash WHERE observed.site = b.site"
     );
+    tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
+    // Somebody let that content through, not whatever the site comes back to one day.
+    let sql = each!(
+        tx.dialect(),
+        "UPDATE site SET approved = NULL, seq = $2 WHERE approved IS NOT NULL \
+         AND id IN (SELECT e.value->>'site' FROM ",
+        "($1) AS e)"
+    );
     tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
     Ok(())
 }

@@ -113,6 +113,7 @@ pub(super) struct RawObserved {
     wanted_hash: Option<String>,
     wanted_since: Option<i64>,
     drift_since: Option<i64>,
+    wanted_refused: Option<i64>,
     failures: i64,
     failed_at: Option<i64>,
     failed_error: Option<String>,
@@ -143,8 +144,8 @@ macro_rules! observed_sql {
             "SELECT ",
             $columns,
             ", o.fence, o.built_spec, o.built_posts, o.built_files, o.built_revision, o.built_at, \
-             o.uncertain, o.wanted_hash, o.wanted_since, o.drift_since, o.failures, o.failed_at, \
-             o.failed_error, o.failed_after, o.stalled, o.broken_hash, o.broken_at, \
+             o.uncertain, o.wanted_hash, o.wanted_since, o.drift_since, o.wanted_refused, o.failures, \
+             o.failed_at, o.failed_error, o.failed_after, o.stalled, o.broken_hash, o.broken_at, \
              o.broken_error FROM ",
             $from,
             $condition
@@ -228,6 +229,9 @@ impl TryFrom<RawObserved> for ObservedRow {
                     hash: parsed(&hash)?,
                     since: Millis(since),
                     drift_since: Millis(drift_since),
+                    refused: raw
+                        .wanted_refused
+                        .and_then(|count| usize::try_from(count).ok()),
                 }),
                 _ => None,
             },

@@ -36,6 +36,7 @@ struct Note {
     hash: Option<String>,
     since: Option<i64>,
     drift_since: Option<i64>,
+    refused: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -178,7 +179,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Lets this content of these sites (by id) through the safety rails.
+    /// Lets this content of these sites (by id) through the safety rails, until it, or something
+    /// else, is what the site is known to be built from.
     ///
     /// # Errors
     ///
@@ -284,6 +286,7 @@ impl Store {
                 hash: wanted.map(|wanted| wanted.hash.to_string()),
                 since: wanted.map(|wanted| wanted.since.0),
                 drift_since: wanted.map(|wanted| wanted.drift_since.0),
+                refused: wanted.and_then(|wanted| wanted.refused),
             })
             .collect();
         let mut tx = self.write.begin_alone().await?;
@@ -292,7 +295,8 @@ impl Store {
             tx.dialect(),
             "UPDATE observed SET seq = $2, wanted_hash = e.value->>'hash', \
              wanted_since = CAST(e.value->>'since' AS BIGINT), \
-             drift_since = CAST(e.value->>'drift_since' AS BIGINT) FROM ",
+             drift_since = CAST(e.value->>'drift_since' AS BIGINT), \
+             wanted_refused = CAST(e.value->>'refused' AS BIGINT) FROM ",
             "($1) AS e WHERE observed.site = e.value->>'site'"
         );
         tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).execute(conn).await.map(|_| ())?);
@@ -314,6 +318,7 @@ impl Store {
             "UPDATE observed SET wanted_since = $1, seq = $2 WHERE wanted_since > $1",
             "UPDATE observed SET drift_since = $1, seq = $2 WHERE drift_since > $1",
             "UPDATE observed SET failed_at = $1, seq = $2 WHERE failed_at > $1",
+            "UPDATE observed SET built_at = $1, seq = $2 WHERE built_at > $1",
         ] {
             tx!(&mut tx, conn => sqlx::query(sql).bind(now.0).bind(stamp.0).execute(conn).await.map(|_| ())?);
         }

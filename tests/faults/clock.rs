@@ -108,3 +108,31 @@ fn a_wait_keeps_its_length() {
         }
     }
 }
+
+/// A pass that ends by itself sees to the times as well: nobody else may ever do it.
+#[test]
+fn one_pass_is_enough_to_see_that_the_clock_was_set_back() {
+    for on in [On::Sqlite, On::Postgres] {
+        let (world, beside, name, _) = prepare(on);
+        let toml = world.estate.read("sites.toml");
+        let one = toml.replace("builds_per_minute = 100000", "builds_per_minute = 1");
+        world.estate.write("sites.toml", one);
+        let sql = format!("{FIRED}; UPDATE observed SET built_at = $AT");
+        let sql = sql.replace("$AT", &at(&beside, DAY).to_string());
+        world.sql(&beside, &sql);
+        let output = world.estate.microblot(&["reconcile"]);
+        assert_eq!(output.code, 1, "{on:?}: {output:?}");
+        assert!(
+            output.stdout.contains("builds in the last minute"),
+            "{on:?}: {output:?}"
+        );
+        assert_eq!(world.hooks.calls().len(), 1, "{on:?}");
+        let row = beside.run(beside.store.site(&name)).unwrap().unwrap();
+        assert!(row.observed.built.unwrap().at.0 <= at(&beside, 0), "{on:?}");
+        let look = beside.run(beside.store.estate_since(0)).unwrap();
+        assert!(
+            look.account.fired.iter().all(|at| *at <= look.now),
+            "{on:?}"
+        );
+    }
+}

@@ -87,6 +87,7 @@ async fn something_happens(store: &Store, dice: &mut Dice, sites: &[String], pos
         hash: fingerprint(number).hash(),
         since: Millis(2),
         drift_since: Millis(1),
+        refused: None,
     };
     let post = posts.get(dice.roll(posts.len().max(1)));
     let due = [request(&row, &content(number))];

@@ -57,6 +57,7 @@ async fn scarred(store: &Store, site: &str) -> SiteRow {
         hash: fingerprint(2).hash(),
         since: Millis(2_000),
         drift_since: Millis(1_000),
+        refused: None,
     };
     store.note(&[(row.id.clone(), Some(wanted))]).await.unwrap();
     crate::fixture::row(store, site).await
@@ -239,6 +240,7 @@ async fn what_was_wanted_and_is_built_is_wanted_no_more(db: Db) {
         hash: fingerprint(1).hash(),
         since: Millis(5),
         drift_since: Millis(4),
+        refused: None,
     };
     // Another replica notes late what it saw early.
     store.note(&[(foo.id.clone(), Some(wanted))]).await.unwrap();
@@ -257,11 +259,13 @@ async fn content_that_changed_during_a_build_has_waited_since_its_claim(db: Db) 
         hash: fingerprint(2).hash(),
         since: later,
         drift_since: Millis(1_000),
+        refused: None,
     };
     store.note(&[(foo.id.clone(), Some(wanted))]).await.unwrap();
     record(&store, &first, Outcome::Live).await;
     let expected = Wanted {
         drift_since: fired,
+        refused: None,
         ..wanted
     };
     assert_eq!(row(&store, "foo").await.observed.wanted, Some(expected));
@@ -272,6 +276,7 @@ async fn content_that_changed_during_a_build_has_waited_since_its_claim(db: Db) 
         hash: fingerprint(3).hash(),
         since: later.plus(Duration::from_secs(60)),
         drift_since: later.plus(Duration::from_secs(60)),
+        refused: None,
     };
     store.note(&[(foo.id.clone(), Some(wanted))]).await.unwrap();
     record(&store, &second, Outcome::Accepted).await;
@@ -476,6 +481,7 @@ async fn batches_in_any_order_do_not_stop_each_other(db: Db) {
                     hash: fingerprint(round).hash(),
                     since: Millis(2),
                     drift_since: Millis(1),
+                    refused: None,
                 };
                 let notes: Vec<_> = sites
                     .iter()

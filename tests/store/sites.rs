@@ -13,6 +13,7 @@ on_both!(
     resuming_forgives,
     a_rebuild_is_asked_for,
     approvals,
+    an_approval_ends_with_what_is_known_to_be_built,
     content_is_adopted_as_built,
     an_adoption_settles_what_came_before,
     a_build_of_a_forgotten_site_is_over,
@@ -112,12 +113,53 @@ async fn approvals(db: Db) {
     assert_eq!(row(&store, "bar").await.approved, None);
 }
 
+async fn an_approval_ends_with_what_is_known_to_be_built(db: Db) {
+    let (store, foo) = with_foo(&db).await;
+    let hash = fingerprint(1).hash();
+    let approve = async || {
+        let what = [(foo.id.clone(), hash)];
+        store.approve(&what, &ann()).await.unwrap();
+    };
+    let approved = async || {
+        let cursor = everything(&store).await.cursor;
+        let approved = row(&store, "foo").await.approved;
+        (cursor, approved)
+    };
+    let error = || "no".to_owned();
+    for (number, outcome, ends) in [
+        (1, Outcome::Accepted, true),
+        (1, Outcome::Live, true),
+        (2, Outcome::Accepted, true),
+        (1, Outcome::Failed { error: error() }, false),
+        (1, Outcome::Stalled { error: error() }, false),
+        (1, Outcome::Moved { error: error() }, false),
+    ] {
+        approve().await;
+        let (cursor, before) = approved().await;
+        assert_eq!(before, Some(hash));
+        build(&store, "foo", number, outcome.clone()).await;
+        let (_, after) = approved().await;
+        assert_eq!(after, (!ends).then_some(hash), "{number}: {outcome:?}");
+        if ends {
+            // Whoever keeps the estate in memory is told.
+            let delta = store.estate_since(cursor).await.unwrap();
+            assert!(delta.sites.iter().any(|row| row.approved.is_none()));
+        }
+    }
+    approve().await;
+    let manifest = content(3);
+    let what = [(foo.id.clone(), manifest.fingerprint())];
+    store.adopt(&what, &parts(&manifest), &ann()).await.unwrap();
+    assert_eq!(approved().await.1, None);
+}
+
 async fn content_is_adopted_as_built(db: Db) {
     let (store, foo) = with_foo(&db).await;
     let wanted = Wanted {
         hash: fingerprint(1).hash(),
         since: Millis(2),
         drift_since: Millis(1),
+        refused: None,
     };
     store.note(&[(foo.id.clone(), Some(wanted))]).await.unwrap();
     let before = store.now().await.unwrap();
@@ -232,6 +274,7 @@ async fn what_is_wanted_is_noted(db: Db) {
         hash: fingerprint(1).hash(),
         since: Millis(2_000),
         drift_since: Millis(1_000),
+        refused: Some(7),
     };
     let notes = [
         (sites[0].id.clone(), None),
@@ -265,6 +308,7 @@ async fn the_clock_was_set_back(db: Db) {
         hash: fingerprint(1).hash(),
         since: now.plus(hour),
         drift_since: now.plus(hour),
+        refused: None,
     };
     store.note(&[(foo.id.clone(), Some(wanted))]).await.unwrap();
     claim(&store, "foo", 1).await;
@@ -281,6 +325,13 @@ async fn the_clock_was_set_back(db: Db) {
         .await;
     raw.run("UPDATE observed SET failed_at = failed_at + 3600000")
         .await;
+    raw.run(&format!(
+        "UPDATE observed SET built_hash = 'x', built_spec = '{0}', built_posts = '{0}', \
+         built_files = '{0}', built_revision = '{0}', built_at = {1}",
+        fingerprint(1).spec,
+        now.plus(hour).0
+    ))
+    .await;
 
     store.clock_was_set_back().await.unwrap();
     let after = store.now().await.unwrap();
@@ -289,6 +340,7 @@ async fn the_clock_was_set_back(db: Db) {
     let wanted = foo.observed.wanted.unwrap();
     assert!(wanted.since <= after && wanted.drift_since <= after);
     assert!(foo.observed.trouble.unwrap().at <= after);
+    assert!(foo.observed.built.unwrap().at <= after);
     assert_eq!(delta.flights.len(), 2);
     for row in &delta.flights {
         let flight = &row.flight;

@@ -157,11 +157,12 @@ fn a_limit_that_was_lowered_frees_no_slot_before_enough_builds_are_old() {
 }
 
 #[test]
-fn builds_of_a_clock_that_was_set_back_do_not_count() {
+fn builds_of_a_clock_that_was_set_back_count_as_the_claim_counts_them() {
     let (mut desired, mut observed) = due(1);
     desired.limits.builds_per_minute = 1;
     observed.account.fired = vec![later(3_600)];
-    assert_eq!(plan(&desired, &observed, NOW).counts.build, 1);
+    let plan = plan(&desired, &observed, NOW);
+    assert_eq!(waits_until(of(&plan, "s00")), later(3_660));
 }
 
 // The budget.
@@ -350,11 +351,155 @@ fn what_somebody_let_through_is_built_and_not_counted() {
     assert!(matches!(
         of(&plan, "s01"),
         Decision::Attention(Attention::Refused(Refusal {
-            count: 6,
+            count: 7,
             total: 10,
             ..
         }))
     ));
+}
+
+/// Seven of twelve sites are due, which is too many.
+fn seven_of_twelve() -> (Desired, Observed) {
+    some_of(7, 12)
+}
+
+#[test]
+fn a_site_that_somebody_asked_for_is_built_and_frees_no_other() {
+    let (mut desired, observed) = seven_of_twelve();
+    desired.sites.get_mut("s01").unwrap().rebuild = Some(request());
+    let plan = plan(&desired, &observed, NOW);
+    assert_eq!(built_sites(&plan), ["s01"]);
+    assert_eq!(plan.counts.attention, 6);
+}
+
+/// Notes what came of a look, as the loop does.
+fn look(desired: &Desired, observed: &mut Observed) -> Plan {
+    let plan = plan(desired, observed, NOW);
+    for (site, wanted) in notes(&plan, observed) {
+        observed.sites.get_mut(&site).unwrap().wanted = wanted;
+    }
+    assert_eq!(notes(&plan, observed), [], "noted once");
+    plan
+}
+
+#[test]
+fn what_was_stopped_stays_so_when_fewer_are_left() {
+    let (mut desired, mut observed) = seven_of_twelve();
+    assert_eq!(look(&desired, &mut observed).counts.attention, 7);
+    // Asked for, and built.
+    *observed.sites.get_mut("s01").unwrap() = built("b");
+    let left = look(&desired, &mut observed);
+    assert_eq!((left.counts.build, left.counts.attention), (0, 6));
+    let refused = Decision::Attention(Attention::Refused(Refusal {
+        count: 7,
+        total: 12,
+        limit: Share(50),
+    }));
+    assert_eq!(*of(&left, "s02"), refused);
+
+    // Other content is another matter; and so is what somebody let through, or named.
+    desired.sites.insert(name("s11"), wants("c"));
+    observed.sites.get_mut("s11").unwrap().wanted = noted("c", ago(600), ago(600));
+    assert!(look(&desired, &mut observed).counts.build == 0, "7 again");
+    desired.sites.insert(name("s11"), wants("b"));
+    desired.sites.get_mut("s02").unwrap().approved = Some(hash("b"));
+    assert_eq!(built_sites(&look(&desired, &mut observed)), ["s02"]);
+    let named = Desired {
+        asked_at: Some(NOW),
+        only: Some([name("s03")].into()),
+        ..desired.clone()
+    };
+    assert_eq!(built_sites(&plan(&named, &observed, NOW)), ["s03"]);
+    desired.sites.insert(name("s04"), wants("c"));
+    observed.sites.get_mut("s04").unwrap().wanted = noted("c", ago(600), ago(600));
+    assert_eq!(built_sites(&look(&desired, &mut observed)), ["s02", "s04"]);
+}
+
+#[test]
+fn a_limit_that_is_raised_lets_through_what_was_stopped() {
+    let (mut desired, mut observed) = seven_of_twelve();
+    look(&desired, &mut observed);
+    desired.limits.builds_at_once = Share(60);
+    assert_eq!(look(&desired, &mut observed).counts.build, 7);
+}
+
+#[test]
+fn a_request_for_what_is_built_already_is_no_part_of_a_flood() {
+    let (mut desired, observed) = some_of(6, 12);
+    desired.sites.get_mut("s11").unwrap().rebuild = Some(request());
+    assert_eq!(plan(&desired, &observed, NOW).counts.build, 7);
+}
+
+#[test]
+fn a_site_that_waits_for_something_else_frees_no_other() {
+    type Change = fn(&mut DesiredSite, &mut ObservedSite);
+    let changes: [(&str, Change); 4] = [
+        ("paused", |site, _| site.hold = Some(hold(None))),
+        ("settling", |_, seen| seen.wanted = noted("b", NOW, NOW)),
+        ("in back-off", |_, seen| seen.trouble = Some(trouble(1))),
+        ("other content flies", |_, seen| {
+            seen.flight = Some(claimed("c"));
+        }),
+    ];
+    for (what, change) in changes {
+        let (mut desired, mut observed) = seven_of_twelve();
+        change(
+            desired.sites.get_mut("s02").unwrap(),
+            observed.sites.get_mut("s02").unwrap(),
+        );
+        let plan = plan(&desired, &observed, NOW);
+        assert_eq!(built_sites(&plan), [""; 0], "{what}");
+        assert!(matches!(of(&plan, "s02"), Decision::Wait { .. }), "{what}");
+        assert_eq!(plan.counts.attention, 6, "{what}");
+    }
+}
+
+#[test]
+fn a_change_of_all_sites_is_refused_though_half_of_them_settle_for_longer() {
+    let (mut desired, mut observed) = some_of(12, 12);
+    for (place, (name, site)) in desired.sites.iter_mut().enumerate() {
+        site.timing.debounce = seconds(if place < 6 { 1 } else { 5 });
+        observed.sites.get_mut(name).unwrap().wanted = noted("b", NOW, NOW);
+    }
+    for (at, attention, wait) in [(1, 6, 6), (5, 12, 0)] {
+        let counts = plan(&desired, &observed, later(at)).counts;
+        assert_eq!((counts.build, counts.attention), (0, attention));
+        assert_eq!(counts.wait, wait);
+    }
+}
+
+#[test]
+fn what_is_not_built_by_itself_is_no_part_of_a_flood() {
+    type Change = fn(&mut ObservedSite);
+    let changes: [(&str, Change); 3] = [
+        ("the builder failed on it", |seen| {
+            seen.broken = Some(broken("b"));
+        }),
+        ("no retry helps", |seen| {
+            seen.trouble = Some(Trouble {
+                stalled: true,
+                ..trouble(1)
+            });
+        }),
+        ("its build is on its way", |seen| {
+            seen.flight = Some(claimed("b"));
+        }),
+    ];
+    for (what, change) in changes {
+        let (desired, mut observed) = seven_of_twelve();
+        change(observed.sites.get_mut("s02").unwrap());
+        assert_eq!(plan(&desired, &observed, NOW).counts.build, 6, "{what}");
+    }
+}
+
+#[test]
+fn other_content_takes_no_place_in_the_air_past_the_rail() {
+    let (desired, mut observed) = some_of(8, 10);
+    for seen in observed.sites.values_mut().take(8) {
+        seen.flight = Some(unknown("c"));
+    }
+    let plan = plan(&desired, &observed, NOW);
+    assert_eq!((plan.counts.build, plan.counts.attention), (0, 8));
 }
 
 #[test]

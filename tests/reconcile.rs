@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -48,6 +49,7 @@ on_both![
     every_error_is_told_at_once,
     two_at_once_build_once,
     odd_names_are_rendered_once,
+    files_that_never_rest_end_a_pass_with_their_names,
 ];
 
 /// Two sites that do not share anything.
@@ -1202,4 +1204,36 @@ fn a_file_too_large_to_render_waits_for_other_content() {
 
     world.estate.remove("try/big.bin");
     world.ok(&["reconcile"]);
+}
+
+/// Each time the file is read it is another one than the time before.
+fn files_that_never_rest_end_a_pass_with_their_names(mut world: World) {
+    world.rendered("try", "files = [\"try/**\"]");
+    world.estate.write("try/a.txt", "");
+    let file = world.estate.path().join("try/a.txt");
+    let beside = world.estate.path().join("beside");
+    let stop = AtomicBool::new(false);
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut version = 0_u64;
+            while !stop.load(Ordering::Relaxed) {
+                version += 1;
+                std::fs::write(&beside, version.to_string()).unwrap();
+                std::fs::rename(&beside, &file).unwrap();
+            }
+        });
+        let output = world.estate.microblot(&["reconcile"]);
+        stop.store(true, Ordering::Relaxed);
+        output
+    });
+    assert_eq!(output.code, 1, "{output:?}");
+    let said =
+        "try keeps changing while it is built: try/a.txt has changed since it was looked at.";
+    assert!(output.stderr.contains(said), "{output:?}");
+    let history = world.json(&["history", "try", "--json"]);
+    assert_eq!(history.as_array().unwrap().len(), 6, "{history}");
+
+    world.ok(&["reconcile"]);
+    let output = world.ok(&["reconcile"]);
+    assert_eq!(output.stdout, "Plan: nothing to do, 1 unchanged.\n");
 }

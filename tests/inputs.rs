@@ -731,9 +731,9 @@ fn a_file_is_read_back_only_as_it_was_hashed() {
     }
     insta::assert_snapshot!(said, @r#"
     www/a has 7 bytes; the most that can be used is 6
-    www/a has changed since it was looked at; plan again
-    www/gone has changed since it was looked at; plan again
-    www/a/b has changed since it was looked at; plan again
+    www/a has changed since it was looked at
+    www/gone has changed since it was looked at
+    www/a/b has changed since it was looked at
     www cannot be read; make it readable, or name it in .gitignore to leave it out
     "" is no path within the folder of sites.toml
     "../secret" is no path within the folder of sites.toml

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -50,6 +51,8 @@ on_both![
     builds_in_flight_are_limited,
     every_error_is_told_at_once,
     two_at_once_build_once,
+    odd_names_are_rendered_once,
+    files_that_never_rest_end_a_pass_with_their_names,
 ];
 
 /// Two sites that do not share anything.
@@ -1223,4 +1226,82 @@ fn content_that_cannot_be_rendered_is_not_tried_again() {
         .write("posts/first.md", "+++\ntitle = \"First\"\n+++\n");
     world.ok(&["reconcile"]);
     assert!(world.estate.read("public/try/index.html").contains("First"));
+}
+
+/// What else than `/` stands in a name is the business of whoever gave it.
+fn odd_names_are_rendered_once(mut world: World) {
+    let names = ["10:30 notes.txt", "a\\b.txt", "c:\\d.md", "100%.txt"];
+    world.rendered("try", "files = [\"try/**\"]");
+    for name in names {
+        world.estate.write(format!("try/{name}"), "odd");
+    }
+    world.ok(&["reconcile"]);
+    for name in names.into_iter().filter(|name| name.ends_with(".txt")) {
+        let found = files(&world.estate.path().join("public/try"))
+            .into_iter()
+            .any(|file| file.ends_with(name));
+        assert!(found, "{name}");
+    }
+    let output = world.ok(&["reconcile"]);
+    assert_eq!(output.stdout, "Plan: nothing to do, 1 unchanged.\n");
+    let history = world.json(&["history", "try", "--json"]);
+    assert_eq!(history.as_array().unwrap().len(), 1, "{history}");
+}
+
+#[test]
+fn a_file_too_large_to_render_waits_for_other_content() {
+    let mut world = World::on_sqlite();
+    world.rendered("try", "files = [\"try/**\"]");
+    world.estate.write("try/a.md", "# A");
+    world.estate.write("try/big.bin", "");
+    let big = world.estate.path().join("try/big.bin");
+    let file = std::fs::OpenOptions::new().write(true).open(&big).unwrap();
+    file.set_len((256 << 20) + 1).unwrap();
+    let output = world.fails(&["reconcile", "--wait"]);
+    let said = "try/big.bin has 268435457 bytes; the most that can be used is 268435456";
+    assert!(output.stdout.contains(said), "{output:?}");
+    let planned = world.planned();
+    assert!(
+        planned[0]
+            .starts_with("try: attention, the build of this very content failed: try/big.bin"),
+        "{planned:?}"
+    );
+    world.fails(&["reconcile"]);
+    let history = world.json(&["history", "try", "--json"]);
+    assert_eq!(history.as_array().unwrap().len(), 1, "{history}");
+
+    world.estate.remove("try/big.bin");
+    world.ok(&["reconcile"]);
+}
+
+/// Each time the file is read it is another one than the time before.
+fn files_that_never_rest_end_a_pass_with_their_names(mut world: World) {
+    world.rendered("try", "files = [\"try/**\"]");
+    world.estate.write("try/a.txt", "");
+    let file = world.estate.path().join("try/a.txt");
+    let beside = world.estate.path().join("beside");
+    let stop = AtomicBool::new(false);
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut version = 0_u64;
+            while !stop.load(Ordering::Relaxed) {
+                version += 1;
+                std::fs::write(&beside, version.to_string()).unwrap();
+                std::fs::rename(&beside, &file).unwrap();
+            }
+        });
+        let output = world.estate.microblot(&["reconcile"]);
+        stop.store(true, Ordering::Relaxed);
+        output
+    });
+    assert_eq!(output.code, 1, "{output:?}");
+    let said =
+        "try keeps changing while it is built: try/a.txt has changed since it was looked at.";
+    assert!(output.stderr.contains(said), "{output:?}");
+    let history = world.json(&["history", "try", "--json"]);
+    assert_eq!(history.as_array().unwrap().len(), 6, "{history}");
+
+    world.ok(&["reconcile"]);
+    let output = world.ok(&["reconcile"]);
+    assert_eq!(output.stdout, "Plan: nothing to do, 1 unchanged.\n");
 }

@@ -23,6 +23,8 @@ use crate::store::{Publication, Store, StoreError};
 const PATIENCE: u32 = 5;
 /// So many looks in a row may find builds due and claim none before the pass ends.
 const LOST_CLAIMS: u32 = 5;
+/// So often files are read again that changed between their reading and their build.
+const READ_AGAIN: u32 = 5;
 
 pub(super) async fn reconcile(context: &Context, options: &Reconcile) -> Result<ExitCode, Failure> {
     if options.plan {
@@ -68,7 +70,21 @@ impl Run<'_> {
         let mut report = Report::default();
         let bar = self.bar();
         let mut lost = 0;
+        // Whoever expects a plan wants that one built, and not what the files say meanwhile.
+        let mut reads = match self.options.expect {
+            Some(_) => 0,
+            None => READ_AGAIN,
+        };
         let last = loop {
+            if dispatcher.take_moved() {
+                if reads == 0 {
+                    break self.give_up(&mut estate).await;
+                }
+                reads -= 1;
+                if let Err(failure) = self.read_again(&mut estate).await {
+                    break Err(failure);
+                }
+            }
             // Asked before the look: a build that ends during it is over only for the next one.
             let flying = dispatcher.held() > 0;
             let Tick { plan, claimed } = tick(&mut estate, &self.store, &dispatcher).await?;
@@ -79,7 +95,7 @@ impl Run<'_> {
             let again = plan.counts.build > 0 && lost < LOST_CLAIMS;
             let goes_on = busy || again || (self.options.wait && self.is_worth_waiting(&plan));
             if !goes_on {
-                break plan;
+                break Ok(plan);
             }
             let until = plan
                 .next_look()
@@ -100,6 +116,8 @@ impl Run<'_> {
             report.end(ended, &bar);
         }
         bar.finish_and_clear();
+        let last = last?;
+        report.close(self.context);
         if let Some(calm) = calm::calm(&estate, &Reading::of(&self.gathered), &last) {
             self.store.keep_calm(&calm).await?;
         }
@@ -131,6 +149,25 @@ impl Run<'_> {
              `microblot reconcile --plan`",
             plan.id
         )))
+    }
+
+    /// Files changed between their reading and their build: the next look wants what they are now.
+    async fn read_again(&mut self, estate: &mut Estate) -> Result<(), Failure> {
+        self.gathered = self.context.workspace().gather().await?;
+        estate.refresh(&self.store).await?;
+        self.publish(estate).await?;
+        estate.keep_files(&self.gathered.parts);
+        if self.options.force {
+            look(estate, &self.store).await?;
+            self.approve(estate).await?;
+        }
+        Ok(())
+    }
+
+    /// The plan that is left when files change faster than they are built.
+    async fn give_up(&self, estate: &mut Estate) -> Result<Plan, Failure> {
+        look(estate, &self.store).await?;
+        Ok(plan(&estate.desired, &estate.observed, estate.now))
     }
 
     async fn publish(&mut self, estate: &mut Estate) -> Result<(), Failure> {
@@ -255,6 +292,8 @@ struct Report {
     failed: std::collections::BTreeMap<SiteName, String>,
     /// A mark, the site, and what came of its build, in the order in which they ended.
     lines: Vec<(&'static str, SiteName, String)>,
+    /// Sites whose files were other ones at their last build than when they were read.
+    moved: std::collections::BTreeMap<SiteName, String>,
 }
 
 impl Report {
@@ -266,6 +305,17 @@ impl Report {
         }
         bar.set_length(self.reasons.len() as u64);
         bar.tick();
+    }
+
+    /// Says which sites are not built because they changed whenever they were.
+    fn close(&mut self, context: &Context) {
+        for (site, error) in std::mem::take(&mut self.moved) {
+            context.out.note(&format!(
+                "{site} keeps changing while it is built: {error}. End what writes to it, or name \
+                 it in .gitignore, then run `microblot reconcile` again"
+            ));
+            self.failed.insert(site, error);
+        }
     }
 
     fn end(&mut self, ended: Ended, bar: &ProgressBar) {
@@ -282,13 +332,16 @@ impl Report {
             Outcome::Unknown { error } => ("✗", format!("unknown   {error}")),
         };
         self.lines.push((mark, site.clone(), what));
+        self.moved.remove(&site);
         match outcome {
             Outcome::Accepted | Outcome::Live => {
                 self.failed.remove(&site);
                 self.built.push(site);
                 bar.inc(1);
             }
-            Outcome::Moved { .. } => {}
+            Outcome::Moved { error } => {
+                self.moved.insert(site, error);
+            }
             Outcome::Failed { error }
             | Outcome::Retry { error, .. }
             | Outcome::Stalled { error }

@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ struct Shared {
     lease: Duration,
     air: Semaphore,
     held: Mutex<HashSet<BuildId>>,
+    moved: AtomicBool,
     tasks: TaskTracker,
     wake: Arc<Notify>,
 }
@@ -87,6 +89,7 @@ impl Dispatcher {
             lease,
             air: Semaphore::new(IN_THE_AIR),
             held: Mutex::default(),
+            moved: AtomicBool::default(),
             tasks: TaskTracker::new(),
             wake,
         });
@@ -226,6 +229,12 @@ impl Dispatcher {
         self.shared.held().len()
     }
 
+    /// Whether a build found other files than were listed since this was last asked: whoever plans has
+    /// to read them again first.
+    pub fn take_moved(&self) -> bool {
+        self.shared.moved.swap(false, Ordering::AcqRel)
+    }
+
     /// Whether this process fires this build, or has fired it and not recorded that yet.
     pub fn holds(&self, build: &BuildId) -> bool {
         self.shared.held().contains(build)
@@ -298,6 +307,13 @@ async fn record_all(
             .iter()
             .map(|fired| (fired.claim.clone(), fired.outcome.clone()))
             .collect();
+        // Before the record: once that is there, the next look may decide anew.
+        if batch
+            .iter()
+            .any(|fired| matches!(fired.outcome, Outcome::Moved { .. }))
+        {
+            shared.moved.store(true, Ordering::Release);
+        }
         let mut pause = Duration::from_millis(100);
         let mut tries = 1;
         let recorded = loop {

@@ -140,6 +140,7 @@ impl Estate {
                 .is_some_and(|wanted| wanted.since.max(wanted.drift_since) > latest)
                 || seen.built.as_ref().is_some_and(|it| it.at > latest)
                 || seen.trouble.as_ref().is_some_and(|it| it.at > latest)
+                || seen.vain.as_ref().is_some_and(|it| it.at > latest)
                 || seen.flight.as_ref().is_some_and(flight)
         };
         let fired = &self.observed.account.fired;
@@ -306,6 +307,7 @@ impl Estate {
             flight: seen.flight.take(),
             trouble: row.trouble,
             broken: row.broken,
+            vain: row.vain,
         };
     }
 

@@ -147,6 +147,7 @@ impl Loop {
         let mut files_due = true;
         let mut idle = false;
         while !*stop.borrow() {
+            files_due |= self.dispatcher.take_moved();
             let wake = self.wake.clone();
             let started = Instant::now();
             let sleep = match self.look(files_due, idle).await {

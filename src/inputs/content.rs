@@ -168,8 +168,12 @@ pub fn read_verified(
     expected: &Digest,
     limit: u64,
 ) -> Result<Vec<u8>, InputError> {
-    let plain =
-        |part: &str| !matches!(part, "" | "." | ".." | ".git") && !part.contains(['\\', ':']);
+    let plain = |part: &str| {
+        !matches!(part, "" | "." | ".." | ".git")
+            && !part.contains('\0')
+            // Elsewhere they are letters like any other; a scan lists them.
+            && !(cfg!(windows) && part.contains(['\\', ':']))
+    };
     if !path.split('/').all(plain) {
         return Err(InputError::Outside {
             path: path.to_owned(),

@@ -108,7 +108,7 @@ pub enum InputError {
         path: String,
     },
     /// A file is not what it was when it was hashed.
-    #[error("{path} has changed since it was looked at; plan again")]
+    #[error("{path} has changed since it was looked at")]
     Changed {
         /// The file.
         path: String,

@@ -25,7 +25,7 @@ pub use digest::{ContentHash, Digest, DigestError, FieldsDigest, Fingerprint, He
 pub use folders::Folders;
 pub use manifest::{Input, Inputs, Manifest, Part};
 pub use name::{NameError, SiteName};
-pub use observed::{Account, Broken, Built, Flight, Observed, ObservedSite, Trouble, Wanted};
+pub use observed::{Account, Broken, Built, Flight, Observed, ObservedSite, Trouble, Vain, Wanted};
 pub use plan::{
     Attention, BudgetState, Cause, Counts, Decision, Longer, Plan, PlanId, Refusal, SitePlan,
     Trigger, Wait,

@@ -31,6 +31,8 @@ pub struct ObservedSite {
     pub trouble: Option<Trouble>,
     /// Content that the builder failed to build.
     pub broken: Option<Broken>,
+    /// Builds of one content in a row that came to nothing.
+    pub vain: Option<Vain>,
 }
 
 /// What a site was last built from.
@@ -109,6 +111,19 @@ pub struct Broken {
     /// When.
     pub at: Millis,
     /// What the builder said.
+    pub error: String,
+}
+
+/// Builds of one content in a row that came to nothing, though nobody refused them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Vain {
+    /// The content.
+    pub hash: ContentHash,
+    /// How many.
+    pub count: u32,
+    /// When it was clear of the last one.
+    pub at: Millis,
+    /// What was seen instead.
     pub error: String,
 }
 

@@ -111,6 +111,8 @@ pub(super) fn decide(
             error: broken.error.clone(),
         }));
     }
+    // Our own patience is nobody else's: who asks for a pass gets a try, but only one.
+    let is_asked_since = |at: Millis| asked_at.is_some_and(|asked_at| at < asked_at);
     if let Some(trouble) = &seen.trouble {
         let (failures, error) = (trouble.failures, trouble.error.clone());
         match backoff::retry(name, trouble) {
@@ -128,12 +130,9 @@ pub(super) fn decide(
                     retry_at: Some(at),
                 }));
             }
-            // Our own patience is nobody else's: who asks for a pass gets a try, but only one. What
-            // the builder asked for is kept.
+            // What the builder asked for is kept.
             Retry::At(at)
-                if now < at
-                    && !(trouble.after.is_none()
-                        && asked_at.is_some_and(|asked_at| trouble.at < asked_at)) =>
+                if now < at && !(trouble.after.is_none() && is_asked_since(trouble.at)) =>
             {
                 return not_due(Decision::Wait {
                     why: Wait::Backoff { failures, error },
@@ -142,6 +141,21 @@ pub(super) fn decide(
             }
             Retry::Rarely(_) | Retry::At(_) => {}
         }
+    }
+    // Whatever makes builds of one content come to nothing, it must never make a loop of them.
+    if let Some(vain) = &seen.vain
+        && vain.hash == target.hash
+        && let Some(at) = backoff::gone(name, vain)
+        && now < at
+        && !is_asked_since(vain.at)
+    {
+        return not_due(Decision::Wait {
+            why: Wait::Backoff {
+                failures: vain.count,
+                error: vain.error.clone(),
+            },
+            until: Some(at),
+        });
     }
 
     let (since, drift_since) = match &seen.wanted {

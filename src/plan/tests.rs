@@ -11,7 +11,7 @@ use crate::model::{
     Attention, Broken, BuildId, BuildState, BuilderKind, Built, Cause, ContentHash, Counts,
     Decision, Desired, DesiredSite, Fingerprint, Flight, Hold, HolderId, Input, InputProblem,
     Inputs, Longer, Manifest, Millis, News, Observed, ObservedSite, Origin, Part, Plan, Rebuild,
-    SiteName, SitePlan, Target, Timing, Trigger, Trouble, Wait, Wanted,
+    SiteName, SitePlan, Target, Timing, Trigger, Trouble, Vain, Wait, Wanted,
 };
 
 /// 2026-11-20T09:14:00Z.
@@ -880,6 +880,46 @@ fn after_many_failures_a_person_is_asked_to_look() {
             ..
         })
     ));
+}
+
+fn gone(content: &str, count: u32) -> ObservedSite {
+    ObservedSite {
+        vain: Some(Vain {
+            hash: hash(content),
+            count,
+            at: NOW,
+            error: "a.md has changed".into(),
+        }),
+        wanted: noted("b", ago(3_600), ago(3_600)),
+        ..built("a")
+    }
+}
+
+#[test]
+fn content_that_is_gone_each_time_it_is_built_waits_until_it_is_other_content() {
+    for count in [1, 2] {
+        assert!(builds(&decision(wants("b"), gone("b", count))), "{count}");
+    }
+    for (count, base) in [(3, 5), (4, 10), (9, 320), (10, 600), (u32::MAX, 600)] {
+        let until = waits_until(&decision(wants("b"), gone("b", count)));
+        let after = until.since(NOW).as_secs();
+        assert!(
+            (base..=base + base / 5).contains(&after),
+            "{count}: {after}"
+        );
+        let seen = || gone("b", count);
+        assert!(!builds(
+            &one(wants("b"), seen(), just_before(until)).decision
+        ));
+        assert!(builds(&one(wants("b"), seen(), until).decision));
+        assert!(builds(&decision(wants("b"), gone("c", count))), "{count}");
+        // A request stands until a build is taken: it must not make a loop either.
+        let requested = DesiredSite {
+            rebuild: Some(request()),
+            ..wants("b")
+        };
+        assert!(!builds(&decision(requested, seen())));
+    }
 }
 
 #[test]

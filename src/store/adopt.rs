@@ -76,7 +76,8 @@ impl Store {
              built_files = e.value->>'files', built_revision = e.value->>'revision', \
              uncertain = FALSE, wanted_hash = NULL, wanted_since = NULL, drift_since = NULL, \
              failures = 0, failed_at = NULL, failed_error = NULL, failed_after = NULL, \
-             stalled = FALSE, broken_hash = NULL, broken_at = NULL, broken_error = NULL FROM ",
+             stalled = FALSE, broken_hash = NULL, broken_at = NULL, broken_error = NULL, \
+             vain_hash = NULL, vain_count = 0, vain_at = NULL, vain_error = NULL FROM ",
             "($1) AS e WHERE observed.site = e.value->>'site'"
         );
         tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).bind(now.0)

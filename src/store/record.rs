@@ -110,6 +110,7 @@ pub(super) async fn record(
     let again = of(|o| matches!(o, Outcome::Retry { .. }));
     promises::not_started(tx, now, &again).await?;
     let moved = of(|o| matches!(o, Outcome::Moved { .. }));
+    in_vain(tx, stamp, now, &moved).await?;
     promises::unbind(tx, now, moved.iter().map(|row| row.id)).await?;
     Ok(rows
         .iter()
@@ -134,7 +135,8 @@ async fn built(tx: &mut Tx, stamp: Stamp, rows: &[&Row<'_>]) -> Result<(), Store
          built_files = m.files, built_revision = m.revision, built_at = b.claimed_at, \
          uncertain = FALSE, failures = 0, failed_at = NULL, failed_error = NULL, \
          failed_after = NULL, stalled = FALSE, broken_hash = NULL, broken_at = NULL, \
-         broken_error = NULL, \
+         broken_error = NULL, vain_hash = NULL, vain_count = 0, vain_at = NULL, \
+         vain_error = NULL, \
          wanted_since = CASE WHEN wanted_hash = b.content_hash THEN NULL ELSE wanted_since END, \
          drift_since = CASE WHEN wanted_hash = b.content_hash THEN NULL \
          WHEN drift_since < b.claimed_at THEN b.claimed_at ELSE drift_since END, \
@@ -168,7 +170,8 @@ async fn broken(
         tx.dialect(),
         "UPDATE observed SET seq = $2, broken_hash = b.content_hash, broken_at = $3, \
          broken_error = e.value->>'detail', failures = 0, failed_at = NULL, failed_error = NULL, \
-         failed_after = NULL, stalled = FALSE FROM ",
+         failed_after = NULL, stalled = FALSE, vain_hash = NULL, vain_count = 0, vain_at = NULL, \
+         vain_error = NULL FROM ",
         "($1) AS e JOIN build b ON b.id = e.value->>'id' WHERE observed.site = b.site"
     );
     tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).bind(stamp.0).bind(now.0).execute(conn).await.map(|_| ())?);
@@ -192,6 +195,27 @@ async fn troubled(
          stalled = CAST(e.value->>'stalled' AS BOOLEAN), \
          uncertain = uncertain OR CAST(e.value->>'doubtful' AS BOOLEAN) FROM ",
         "($1) AS e WHERE observed.site = e.value->>'site'"
+    );
+    tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).bind(stamp.0).bind(now.0).execute(conn).await.map(|_| ())?);
+    Ok(())
+}
+
+/// Content that was gone when it was to be built: should the same be wanted again and again, it waits.
+async fn in_vain(
+    tx: &mut Tx,
+    stamp: Stamp,
+    now: Millis,
+    rows: &[&Row<'_>],
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let sql = each!(
+        tx.dialect(),
+        "UPDATE observed SET seq = $2, vain_hash = b.content_hash, vain_at = $3, \
+         vain_count = CASE WHEN vain_hash = b.content_hash THEN vain_count + 1 ELSE 1 END, \
+         vain_error = e.value->>'detail' FROM ",
+        "($1) AS e JOIN build b ON b.id = e.value->>'id' WHERE observed.site = b.site"
     );
     tx!(tx, conn => sqlx::query(sql).bind(Json(rows)).bind(stamp.0).bind(now.0).execute(conn).await.map(|_| ())?);
     Ok(())

@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::estate::{json, parsed};
 use crate::model::{
     Broken, Built, ContentHash, Digest, Fingerprint, Hold, Millis, Origin, Rebuild, SiteName,
-    Source, Spec, Trouble, Wanted,
+    Source, Spec, Trouble, Vain, Wanted,
 };
 
 /// One site as it is stored.
@@ -67,6 +67,8 @@ pub struct ObservedRow {
     pub trouble: Option<Trouble>,
     /// Content that the builder failed to build.
     pub broken: Option<Broken>,
+    /// Builds of one content in a row that came to nothing.
+    pub vain: Option<Vain>,
 }
 
 /// Whether a site is wanted.
@@ -122,6 +124,10 @@ pub(super) struct RawObserved {
     broken_hash: Option<String>,
     broken_at: Option<i64>,
     broken_error: Option<String>,
+    vain_hash: Option<String>,
+    vain_count: i64,
+    vain_at: Option<i64>,
+    vain_error: Option<String>,
 }
 
 /// Selects what a [`SiteRow`] is made of.
@@ -146,7 +152,7 @@ macro_rules! observed_sql {
             ", o.fence, o.built_spec, o.built_posts, o.built_files, o.built_revision, o.built_at, \
              o.uncertain, o.wanted_hash, o.wanted_since, o.drift_since, o.wanted_refused, o.failures, \
              o.failed_at, o.failed_error, o.failed_after, o.stalled, o.broken_hash, o.broken_at, \
-             o.broken_error FROM ",
+             o.broken_error, o.vain_hash, o.vain_count, o.vain_at, o.vain_error FROM ",
             $from,
             $condition
         )
@@ -250,6 +256,15 @@ impl TryFrom<RawObserved> for ObservedRow {
                     hash: parsed(&hash)?,
                     at: Millis(at),
                     error: raw.broken_error.unwrap_or_default(),
+                }),
+                _ => None,
+            },
+            vain: match (raw.vain_hash, raw.vain_at) {
+                (Some(hash), Some(at)) => Some(Vain {
+                    hash: parsed(&hash)?,
+                    count: u32::try_from(raw.vain_count).unwrap_or(u32::MAX),
+                    at: Millis(at),
+                    error: raw.vain_error.unwrap_or_default(),
                 }),
                 _ => None,
             },

@@ -250,7 +250,8 @@ impl Store {
              built_at = NULL, uncertain = FALSE, wanted_hash = NULL, wanted_since = NULL, \
              drift_since = NULL, failures = 0, failed_at = NULL, failed_error = NULL, \
              failed_after = NULL, stalled = FALSE, broken_hash = NULL, broken_at = NULL, \
-             broken_error = NULL WHERE site IN (SELECT e.value->>'id' FROM ",
+             broken_error = NULL, vain_hash = NULL, vain_count = 0, vain_at = NULL, \
+             vain_error = NULL WHERE site IN (SELECT e.value->>'id' FROM ",
             "($1) AS e)"
         );
         let site = each!(
@@ -319,6 +320,7 @@ impl Store {
             "UPDATE observed SET drift_since = $1, seq = $2 WHERE drift_since > $1",
             "UPDATE observed SET failed_at = $1, seq = $2 WHERE failed_at > $1",
             "UPDATE observed SET built_at = $1, seq = $2 WHERE built_at > $1",
+            "UPDATE observed SET vain_at = $1, seq = $2 WHERE vain_at > $1",
         ] {
             tx!(&mut tx, conn => sqlx::query(sql).bind(now.0).bind(stamp.0).execute(conn).await.map(|_| ())?);
         }
@@ -425,8 +427,10 @@ async fn forgive(tx: &mut Tx, stamp: Stamp, site: &str) -> Result<bool, StoreErr
     let forgiven = tx!(tx, conn => sqlx::query(
             "UPDATE observed SET failures = 0, failed_at = NULL, failed_error = NULL, \
              failed_after = NULL, stalled = FALSE, broken_hash = NULL, broken_at = NULL, \
-             broken_error = NULL, seq = $2 \
-             WHERE site = $1 AND (failures > 0 OR stalled = TRUE OR broken_hash IS NOT NULL)")
+             broken_error = NULL, vain_hash = NULL, vain_count = 0, vain_at = NULL, \
+             vain_error = NULL, seq = $2 \
+             WHERE site = $1 AND (failures > 0 OR stalled = TRUE OR broken_hash IS NOT NULL \
+             OR vain_hash IS NOT NULL)")
         .bind(site).bind(stamp.0).execute(conn).await?.rows_affected());
     Ok(forgiven > 0)
 }

@@ -11,6 +11,7 @@ use crate::fixture::{
 on_both!(
     each_outcome_and_what_it_changes,
     failures_are_counted_until_one_build_is_taken,
+    content_that_is_gone_is_counted_until_it_is_other_content_or_forgiven,
     what_was_wanted_and_is_built_is_wanted_no_more,
     content_that_changed_during_a_build_has_waited_since_its_claim,
     a_request_stands_until_something_started,
@@ -231,6 +232,36 @@ async fn failures_are_counted_until_one_build_is_taken(db: Db) {
     assert_eq!(failures().await, None);
     build(&store, "foo", 2, retry()).await;
     assert_eq!(failures().await, Some(1));
+}
+
+async fn content_that_is_gone_is_counted_until_it_is_other_content_or_forgiven(db: Db) {
+    let (store, foo) = with_foo(&db).await;
+    let vain = async || {
+        let vain = row(&store, "foo").await.observed.vain?;
+        Some((vain.hash, vain.count, vain.error))
+    };
+    let gone = || Outcome::Moved {
+        error: text("a.md changed"),
+    };
+    let seen = |number, count| Some((fingerprint(number).hash(), count, text("a.md changed")));
+    for (number, count) in [(1, 1), (1, 2), (2, 1), (1, 1), (1, 2)] {
+        build(&store, "foo", number, gone()).await;
+        assert_eq!(vain().await, seen(number, count));
+    }
+    build(&store, "foo", 1, Outcome::Live).await;
+    assert_eq!(vain().await, None);
+    build(&store, "foo", 1, gone()).await;
+    let failed = Outcome::Failed {
+        error: text("exit 1"),
+    };
+    build(&store, "foo", 1, failed).await;
+    assert_eq!(vain().await, None);
+    build(&store, "foo", 1, gone()).await;
+    store
+        .request_rebuild(&foo.id, &foo.name, false, &ann())
+        .await
+        .unwrap();
+    assert_eq!(vain().await, None);
 }
 
 async fn what_was_wanted_and_is_built_is_wanted_no_more(db: Db) {

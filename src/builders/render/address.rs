@@ -54,7 +54,11 @@ pub(super) fn across(from: &Url, to: &Url) -> String {
 
 /// Refuses paths that could lead out of a folder.
 pub(super) fn check(path: &str) -> Result<(), RenderError> {
-    let bad = |part: &str| matches!(part, "" | "." | "..") || part.contains(['\0', '\\']);
+    let bad = |part: &str| {
+        matches!(part, "" | "." | "..")
+            || part.contains('\0')
+            || (cfg!(windows) && part.contains(['\\', ':']))
+    };
     if path.split('/').any(bad) {
         return Err(RenderError::Path(path.to_owned()));
     }

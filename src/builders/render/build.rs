@@ -4,7 +4,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{Content, FileEntry, Member, PostEntry, pages, swap_in};
 use crate::builders::Job;
-use crate::inputs;
+use crate::inputs::{self, InputError};
 use crate::model::{Digest, Input, Outcome, Part, PostsFrom, Slug};
 use crate::store::StoreError;
 
@@ -16,8 +16,8 @@ enum Failure {
     Moved(String),
     /// The content itself is wrong: it waits for other content.
     Content(String),
-    /// The result could not be written: try again.
-    Output(String),
+    /// A file could not be read, or the result not be written: try again later.
+    System(String),
 }
 
 /// Renders a site into its folder, from exactly the content that the build was fired for.
@@ -26,7 +26,7 @@ pub(in crate::builders) async fn build(job: &Job<'_>, root: &Path, out: &str) ->
         Ok(()) => Outcome::Live,
         Err(Failure::Content(error)) => Outcome::Failed { error },
         Err(Failure::Moved(error)) => Outcome::Moved { error },
-        Err(Failure::Output(error)) => Outcome::Retry {
+        Err(Failure::System(error)) => Outcome::Retry {
             error,
             after: None,
             doubtful: false,
@@ -72,7 +72,7 @@ async fn render(job: &Job<'_>, root: &Path, out: &str) -> Result<(), Failure> {
             ..content
         };
         let pages = pages(&content).map_err(|error| Failure::Content(crate::chain(&error)))?;
-        swap_in(&out, &pages).map_err(|error| Failure::Output(crate::chain(&error)))
+        swap_in(&out, &pages).map_err(|error| Failure::System(crate::chain(&error)))
     });
     rendered.await.unwrap_or_else(|_panicked| {
         Err(Failure::Content(
@@ -145,9 +145,9 @@ fn read_files(
         .map(|(path, digest)| {
             let digest: Digest = digest
                 .parse()
-                .map_err(|error| Failure::Moved(format!("{path}: {error}")))?;
+                .map_err(|error| Failure::Content(format!("{path}: {error}")))?;
             let bytes = inputs::read_verified(root, &path, &digest, super::MAX_CONTENT as u64)
-                .map_err(|error| Failure::Moved(crate::chain(&error)))?;
+                .map_err(|error| unread(&error))?;
             let member = owners.iter().position(|globs| {
                 globs
                     .as_ref()
@@ -160,6 +160,17 @@ fn read_files(
             })
         })
         .collect()
+}
+
+/// What a file that cannot be had means for the build. Only one that is not what was listed is worth
+/// another look at once: whatever else it is, it would be the same again.
+fn unread(error: &InputError) -> Failure {
+    let told = crate::chain(error);
+    match error {
+        InputError::Changed { .. } => Failure::Moved(told),
+        InputError::TooBig { .. } | InputError::Outside { .. } => Failure::Content(told),
+        _ => Failure::System(told),
+    }
 }
 
 /// Globs that were accepted as part of a spec; one that is none matches nothing.

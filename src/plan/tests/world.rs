@@ -409,6 +409,7 @@ impl World {
                     error: "exit code 2".into(),
                 });
                 seen.trouble = None;
+                seen.vain = None;
                 seen.flight = None;
                 return;
             }
@@ -422,7 +423,16 @@ impl World {
                     stalled: matches!(fate, Fate::Stalled(_)),
                 });
             }
-            Fate::Moved(_) | Fate::Dies => {}
+            Fate::Moved(_) => {
+                let before = seen.vain.take().filter(|vain| vain.hash == hash);
+                seen.vain = Some(Vain {
+                    hash,
+                    count: before.map_or(0, |vain| vain.count) + 1,
+                    at: now,
+                    error: "a.md has changed".into(),
+                });
+            }
+            Fate::Dies => {}
         }
         seen.flight = None;
         let site = self.desired.sites.get_mut(&flown.site).unwrap();
@@ -435,7 +445,7 @@ impl World {
 
     fn forgive(&mut self, site: &SiteName) {
         let seen = self.observed.sites.get_mut(site).unwrap();
-        (seen.trouble, seen.broken) = (None, None);
+        (seen.trouble, seen.broken, seen.vain) = (None, None, None);
     }
 
     fn happen(&mut self, event: Event) {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::estate::{Details, Estate};
 use super::workspace::Gathered;
-use crate::model::{Digest, FieldsDigest, Origin, Refusal, SiteName};
+use crate::model::{Digest, FieldsDigest, Origin, Refusal, SiteName, Spec};
 use crate::store::{Publication, SiteChange};
 
 /// Why a `sites.toml` is not published.
@@ -39,9 +39,13 @@ pub fn difference(
     let mut changed = Vec::new();
     let mut digest = DigestOfAll::new(gathered);
     for (name, site) in declared {
-        let known = published.get(name).or_else(|| {
+        let find = |name: &SiteName| {
+            let known = published.get(name);
+            known.filter(|known| !known.is_strange_to(&site.spec))
+        };
+        let known = find(name).or_else(|| {
             let old = site.spec.renamed_from.as_ref()?;
-            let known = published.get(old)?;
+            let known = find(old)?;
             renamed.push((known.id.clone(), name.clone()));
             old_names.insert(old.clone());
             Some(known)
@@ -200,13 +204,21 @@ pub fn summary(publication: &Publication, names: &BTreeMap<SiteName, Details>) -
         }
     }
     for change in &publication.changed {
-        let known = names.get(&change.name);
-        if known.is_some_and(|known| known.origin == Origin::Chat) {
-            lines.push(format!(
-                "{} was made in chat and is now declared at sites.toml:{}",
-                change.name, change.line
-            ));
+        let Some(known) = names.get(&change.name) else {
+            continue;
+        };
+        if known.origin != Origin::Chat {
+            continue;
         }
+        let spec = serde_json::from_str::<Spec>(&change.spec);
+        let (name, line) = (&change.name, change.line);
+        lines.push(match spec.is_ok_and(|spec| known.is_strange_to(&spec)) {
+            true => format!(
+                "{name}, declared at sites.toml:{line}, is a new site: the one that had this name \
+                 is another workspace's, and gives it up"
+            ),
+            false => format!("{name} was made in chat and is now declared at sites.toml:{line}"),
+        });
     }
     lines
 }

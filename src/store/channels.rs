@@ -5,13 +5,13 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::audit::{audit, unless_done};
-use super::db::{each, pool, tx};
+use super::db::{Tx, each, pool, tx};
 use super::error::StoreError;
-use super::estate::parsed;
+use super::estate::{json, parsed};
 use super::posts::posts_changed;
 use super::promises::{Promise, promise};
 use super::{Reader, Store};
-use crate::model::{Actor, Millis, Origin, SiteName};
+use crate::model::{Actor, Millis, Origin, SiteName, Spec};
 
 /// Where a channel is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,13 +97,14 @@ struct Raw {
     followed_by: String,
     at: i64,
     next_at: i64,
+    presence: String,
 }
 
 macro_rules! channels_sql {
     ($condition:literal) => {
         concat!(
             "SELECT c.workspace, c.id, c.site, s.name AS site_name, c.state, c.origin, c.cursor, \
-             c.followed_by, c.at, c.next_at FROM channel c JOIN site s ON s.id = c.site ",
+             c.followed_by, c.at, c.next_at, s.presence FROM channel c JOIN site s ON s.id = c.site ",
             $condition
         )
     };
@@ -117,7 +118,7 @@ impl Reader {
     /// [`StoreError`] when the database cannot be reached.
     pub async fn channels(&self, workspace: Option<&str>) -> Result<Vec<ChannelRow>, StoreError> {
         let rows: Vec<Raw> = pool!(&self.pool, pool => sqlx::query_as(channels_sql!(
-                "WHERE c.state <> 'removed' AND ($1 IS NULL OR c.workspace = $1) \
+                "WHERE c.state <> 'removed' AND s.presence = 'declared' AND ($1 IS NULL OR c.workspace = $1) \
                  ORDER BY c.workspace, c.id"))
             .bind(workspace).fetch_all(pool).await?);
         rows.into_iter().map(channel).collect()
@@ -162,7 +163,9 @@ impl Store {
                  VALUES ($1, $2, $3, 'queued', 'chat', $4, $5, $5) \
                  ON CONFLICT (workspace, id) DO UPDATE SET site = excluded.site, \
                  state = 'queued', origin = 'chat', followed_by = excluded.followed_by, \
-                 at = excluded.at, next_at = excluded.next_at WHERE channel.state = 'removed'")
+                 at = excluded.at, next_at = excluded.next_at WHERE channel.state = 'removed' \
+                 OR NOT EXISTS (SELECT 1 FROM site s WHERE s.id = channel.site \
+                 AND s.presence = 'declared')")
             .bind(workspace).bind(channel).bind(site).bind(&by.name).bind(now.0)
             .execute(conn).await?.rows_affected());
         if new == 0 {
@@ -352,15 +355,37 @@ impl Store {
     }
 }
 
+/// Ends what was followed into sites that are no longer declared, or belong to another workspace
+/// than the channel: what is written there is no longer written for them. Channels that `sites.toml`
+/// names come and go with it, in [`Store::declare_channels`].
+pub(super) async fn end_strays(tx: &mut Tx, now: Millis) -> Result<(), StoreError> {
+    let rows: Vec<(String, String, String, String)> = tx!(&mut *tx, conn => sqlx::query_as(
+            "SELECT c.workspace, c.id, s.presence, s.spec FROM channel c \
+             JOIN site s ON s.id = c.site WHERE c.state <> 'removed' AND c.origin = 'chat'")
+        .fetch_all(conn).await?);
+    for (workspace, channel, presence, spec) in rows {
+        let spec: Spec = json(&spec)?;
+        if presence == "declared" && spec.workspace() == Some(workspace.as_str()) {
+            continue;
+        }
+        tx!(&mut *tx, conn => sqlx::query(
+                "UPDATE channel SET state = 'removed', next_at = $3 \
+                 WHERE workspace = $1 AND id = $2")
+            .bind(&workspace).bind(&channel).bind(now.0).execute(conn).await.map(|_| ())?);
+    }
+    Ok(())
+}
+
 fn channel(raw: Raw) -> Result<ChannelRow, StoreError> {
     Ok(ChannelRow {
         workspace: raw.workspace,
         id: raw.id,
         site: raw.site,
         site_name: parsed(&raw.site_name)?,
-        state: match raw.state.as_str() {
-            "queued" => ChannelState::Queued,
-            "active" => ChannelState::Active,
+        state: match (raw.presence.as_str(), raw.state.as_str()) {
+            ("declared", "queued") => ChannelState::Queued,
+            ("declared", "active") => ChannelState::Active,
+            // Also one that was followed while its site was taken away.
             _ => ChannelState::Removed,
         },
         origin: match raw.origin.as_str() {

@@ -157,12 +157,13 @@ impl Store {
     ) -> Result<Followed, StoreError> {
         let mut tx = self.write.begin().await?;
         let now = tx.now().await?;
-        // A channel that is followed again goes on where it was left.
+        // Followed again, it begins anew: what was written meanwhile was not written for a blog.
         let new = tx!(&mut tx, conn => sqlx::query(
                 "INSERT INTO channel (workspace, id, site, state, origin, followed_by, at, next_at) \
                  VALUES ($1, $2, $3, 'queued', 'chat', $4, $5, $5) \
                  ON CONFLICT (workspace, id) DO UPDATE SET site = excluded.site, \
-                 state = 'queued', origin = 'chat', followed_by = excluded.followed_by, \
+                 state = 'queued', origin = 'chat', cursor = NULL, \
+                 followed_by = excluded.followed_by, \
                  at = excluded.at, next_at = excluded.next_at WHERE channel.state = 'removed' \
                  OR NOT EXISTS (SELECT 1 FROM site s WHERE s.id = channel.site \
                  AND s.presence = 'declared')")
@@ -332,6 +333,8 @@ impl Store {
              'file', 'sites.toml', $2, $2 FROM ",
             "($1) AS e WHERE true ON CONFLICT (workspace, id) DO UPDATE SET site = excluded.site, \
              state = CASE WHEN channel.state = 'removed' THEN 'queued' ELSE channel.state END, \
+             cursor = CASE WHEN channel.state = 'removed' THEN NULL ELSE channel.cursor END, \
+             at = CASE WHEN channel.state = 'removed' THEN excluded.at ELSE channel.at END, \
              origin = 'file', followed_by = excluded.followed_by, next_at = excluded.next_at \
              WHERE channel.state = 'removed' OR channel.origin <> 'file' \
              OR channel.site <> excluded.site"

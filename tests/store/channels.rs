@@ -72,7 +72,8 @@ async fn a_channel_is_followed_and_left(db: Db) {
         (again.state, &again.site),
         (ChannelState::Queued, &sites[0].id)
     );
-    assert_eq!(again.cursor, left.cursor, "it goes on where it was left");
+    assert_eq!(again.cursor, None, "it begins anew");
+    assert!(again.at >= now);
     let actions = store.audit(3).await.unwrap();
     let actions: Vec<_> = actions
         .iter()
@@ -201,6 +202,17 @@ async fn declared_channels(db: Db) {
     assert_eq!(follow(&store, &sites[1]).await, Followed::New);
     assert!(!store.declare_channels(&[]).await.unwrap());
     assert_eq!(shown().await, expected(&[("C1", "foo", chat)]));
+    // One that is still followed goes on where it is; one that comes back begins anew.
+    let now = everything(&store).await.now;
+    let moved = store.channel_moved("T1", "C1", Some("1700.1"), now);
+    moved.await.unwrap();
+    let cursor = async || channel(&store, "C1").await.cursor;
+    store.declare_channels(&[declared("C1", 0)]).await.unwrap();
+    assert_eq!(cursor().await.as_deref(), Some("1700.1"));
+    store.declare_channels(&[]).await.unwrap();
+    store.declare_channels(&[declared("C1", 0)]).await.unwrap();
+    assert_eq!(cursor().await, None);
+    assert!(channel(&store, "C1").await.at >= now);
 }
 
 async fn a_cursor_moves(db: Db) {

@@ -1,15 +1,18 @@
 use std::time::Duration;
 
 use microblot::model::{Origin, Publish, TellTo};
-use microblot::store::{ChannelRow, ChannelState, Declared, Followed, SiteRow, Store, Unfollowed};
+use microblot::store::{
+    ChannelRow, ChannelState, Declared, Followed, NewSite, SiteRow, Store, Unfollowed,
+};
 
-use crate::fixture::{Db, ann, declare, draft, everything, row, with_foo};
+use crate::fixture::{Db, ann, declare, draft, everything, name, row, spec_in, with_foo};
 
 on_both!(
     a_channel_is_followed_and_left,
     its_posts_go_with_it,
     declared_channels,
     a_cursor_moves,
+    a_removed_site_follows_nothing,
 );
 
 async fn follow(store: &Store, site: &SiteRow) -> Followed {
@@ -227,4 +230,27 @@ async fn a_cursor_moves(db: Db) {
     store.channel_moved("T1", "C1", None, now).await.unwrap();
     let row = channel(&store, "C1").await;
     assert_eq!((row.cursor.as_deref(), row.next_at), (Some("1700.1"), now));
+}
+
+async fn a_removed_site_follows_nothing(db: Db) {
+    let store = db.open().await;
+    let other = declare(&store, &["other"]).await.remove(0);
+    let site = NewSite {
+        name: name("q"),
+        spec: spec_in("q", "T1"),
+    };
+    assert!(store.add_site(&site, &ann()).await.unwrap());
+    let made = row(&store, "q").await;
+    follow(&store, &made).await;
+    let removed = store.remove_site(&made.id, &made.name, &ann()).await;
+    assert!(removed.unwrap());
+    assert!(store.channels(None).await.unwrap().is_empty());
+    assert_eq!(channel(&store, "C1").await.state, ChannelState::Removed);
+
+    // The site comes back, and what was followed does not.
+    let gone = [(made.id.clone(), made.name.clone())];
+    store.forget(&gone).await.unwrap();
+    assert!(store.add_site(&site, &ann()).await.unwrap());
+    assert!(store.channels(None).await.unwrap().is_empty());
+    assert_eq!(follow(&store, &other).await, Followed::New);
 }

@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
-use microblot::model::{Digest, Input, Origin, Outcome, Part, Publish, SlackSite, Source, Spec};
+use microblot::model::{Digest, Input, Origin, Outcome, Part, Publish, Source};
 use microblot::store::{Followed, NewSite, PartRow, Presence, SiteChange, StoreError};
 
 use crate::fixture::{
     Db, ann, build, change, declare, draft, everything, forget, name, names, publication, row,
-    spec, with_foo,
+    spec, spec_in, with_foo,
 };
 
 on_both!(
@@ -291,17 +291,6 @@ async fn the_file_adopts_what_chat_made(db: Db) {
     assert_eq!((&again.id, again.origin), (&made.id, Origin::Chat));
     assert_eq!((again.source, again.observed.built), (None, None));
     assert_eq!(store.posts_part(&again.id).await.unwrap().0, 1);
-}
-
-/// A spec of a site in a workspace.
-fn spec_in(site: &str, workspace: &str) -> Spec {
-    Spec {
-        slack: Some(SlackSite {
-            workspace: workspace.to_owned(),
-            channels: Vec::new(),
-        }),
-        ..spec(site)
-    }
 }
 
 async fn what_another_workspace_made_is_not_adopted(db: Db) {

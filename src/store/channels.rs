@@ -56,6 +56,8 @@ pub enum Followed {
     New,
     /// It is mirrored into this site already.
     Already,
+    /// It is to be mirrored into this site, and could not be read so far: that is tried again now.
+    Unread,
     /// It is mirrored into another site, and stays there.
     Elsewhere(SiteName),
 }
@@ -170,16 +172,23 @@ impl Store {
             .bind(workspace).bind(channel).bind(site).bind(&by.name).bind(now.0)
             .execute(conn).await?.rows_affected());
         if new == 0 {
-            let (there, called): (String, String) = tx!(&mut tx, conn => sqlx::query_as(
-                    "SELECT s.id, s.name FROM channel c JOIN site s ON s.id = c.site \
+            let (there, called, state, tried): (String, String, String, bool) = tx!(&mut tx, conn => sqlx::query_as(
+                    "SELECT s.id, s.name, c.state, c.next_at > c.at FROM channel c JOIN site s ON s.id = c.site \
                      WHERE c.workspace = $1 AND c.id = $2")
                 .bind(workspace).bind(channel).fetch_one(conn).await?);
-            let answer = if there == site {
-                Followed::Already
-            } else {
-                Followed::Elsewhere(parsed(&called)?)
-            };
-            return unless_done(&mut tx, by, answer).await;
+            if there != site {
+                return unless_done(&mut tx, by, Followed::Elsewhere(parsed(&called)?)).await;
+            }
+            if state != "queued" || !tried {
+                return unless_done(&mut tx, by, Followed::Already).await;
+            }
+            tx!(&mut tx, conn => sqlx::query(
+                    "UPDATE channel SET next_at = $3 WHERE workspace = $1 AND id = $2 \
+                     AND next_at > $3")
+                .bind(workspace).bind(channel).bind(now.0).execute(conn).await.map(|_| ())?);
+            let answer = unless_done(&mut tx, by, Followed::Unread).await?;
+            tx.commit_silently().await?;
+            return Ok(answer);
         }
         audit(&mut tx, now, by, "follow", Some(name), Some(channel)).await?;
         tx.commit().await?;
@@ -290,8 +299,9 @@ impl Store {
         Ok(taken == 1)
     }
 
-    /// Keeps how far the history of a channel was read, and when to look again. `None` leaves the
-    /// cursor. One that is no longer mirrored stays so.
+    /// Keeps how far the history of a channel was read, and when to look again. `None`: it could not
+    /// be read, and one that never was stays queued, to be joined. One that is no longer mirrored
+    /// stays so.
     ///
     /// # Errors
     ///
@@ -305,7 +315,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.write.begin().await?;
         tx!(&mut tx, conn => sqlx::query(
-                "UPDATE channel SET state = 'active', cursor = COALESCE($3, cursor), next_at = $4 \
+                "UPDATE channel SET state = CASE WHEN $3 IS NULL THEN state ELSE 'active' END, \
+                 cursor = COALESCE($3, cursor), next_at = $4 \
                  WHERE workspace = $1 AND id = $2 AND state <> 'removed'")
             .bind(workspace).bind(channel).bind(cursor).bind(next_at.0)
             .execute(conn).await.map(|_| ())?);

@@ -223,6 +223,13 @@ async fn a_cursor_moves(db: Db) {
     follow(&store, &foo).await;
     let now = everything(&store).await.now;
     let later = now.plus(Duration::from_secs(60));
+    // One that could not be read is still to be joined, and following it again tries at once.
+    let shut = store.channel_moved("T1", "C1", None, later);
+    shut.await.unwrap();
+    let row = channel(&store, "C1").await;
+    assert_eq!((row.state, row.next_at), (ChannelState::Queued, later));
+    assert_eq!(follow(&store, &foo).await, Followed::Unread);
+    assert!(channel(&store, "C1").await.next_at < later);
     let moved = store.channel_moved("T1", "C1", Some("1700.1"), later);
     moved.await.unwrap();
     let row = channel(&store, "C1").await;

@@ -187,15 +187,18 @@ impl Estate {
         {
             self.version += 1;
         }
-        for row in delta.sites {
+        for row in &delta.sites {
             if let Some(old) = self.names.get(&row.id)
                 && *old != row.name
             {
-                // Renamed by another process: it comes back below under its new name.
+                // Renamed by another process: it comes back below under its new name. All of these
+                // go first, since another site may have the old name now.
                 let old = old.clone();
                 self.names.remove(&row.id);
                 members_changed |= self.drop_site(&old, &row.id);
             }
+        }
+        for row in delta.sites {
             if row.presence == Presence::Forgotten {
                 members_changed |= self.drop_site(&row.name, &row.id);
                 continue;

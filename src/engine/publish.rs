@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::estate::{Details, Estate};
 use super::workspace::Gathered;
-use crate::model::{Digest, FieldsDigest, Origin, Refusal, SiteName};
+use crate::model::{Digest, FieldsDigest, Origin, Refusal, SiteName, Spec};
 use crate::store::{Publication, SiteChange};
 
 /// Why a `sites.toml` is not published.
@@ -39,12 +39,17 @@ pub fn difference(
     let mut changed = Vec::new();
     let mut digest = DigestOfAll::new(gathered);
     for (name, site) in declared {
+        // Sites of other workspaces are others, whatever their names.
+        let find = |name: &SiteName| {
+            let known = published.get(name);
+            known.filter(|known| !known.is_strange_to(&site.spec))
+        };
         // One of this name that was removed gives it up to the one that is renamed to it.
-        let here = published.get(name);
+        let here = find(name);
         let is_taken = here.is_some_and(Details::is_declared);
         let old = site.spec.renamed_from.as_ref().filter(|_| !is_taken);
         let moved = old
-            .and_then(|old| published.get(old))
+            .and_then(find)
             .filter(|moved| here.is_none() || moved.is_declared());
         if let (Some(moved), Some(old)) = (moved, old) {
             renamed.push((moved.id.clone(), name.clone()));
@@ -205,13 +210,21 @@ pub fn summary(publication: &Publication, names: &BTreeMap<SiteName, Details>) -
         }
     }
     for change in &publication.changed {
-        let known = names.get(&change.name);
-        if known.is_some_and(|known| known.origin == Origin::Chat) {
-            lines.push(format!(
-                "{} was made in chat and is now declared at sites.toml:{}",
-                change.name, change.line
-            ));
+        let Some(known) = names.get(&change.name) else {
+            continue;
+        };
+        if known.origin != Origin::Chat {
+            continue;
         }
+        let spec = serde_json::from_str::<Spec>(&change.spec);
+        let (name, line) = (&change.name, change.line);
+        lines.push(match spec.is_ok_and(|spec| known.is_strange_to(&spec)) {
+            true => format!(
+                "{name}, declared at sites.toml:{line}, is a new site: the one that had this name \
+                 is another workspace's, and gives it up"
+            ),
+            false => format!("{name} was made in chat and is now declared at sites.toml:{line}"),
+        });
     }
     lines
 }

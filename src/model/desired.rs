@@ -150,6 +150,8 @@ pub enum News {
         /// The old one.
         from: SiteName,
     },
+    /// Another chat workspace had made a site of this name, which gives it up.
+    Displaces,
 }
 
 /// Limits of the hosting account, over all replicas.

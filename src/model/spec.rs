@@ -166,6 +166,12 @@ impl Spec {
         self.slack.as_ref().map(|slack| slack.workspace.as_str())
     }
 
+    /// Whether it belongs to another chat workspace than `other`: both belong to one.
+    pub fn is_anothers(&self, other: &Self) -> bool {
+        let both = self.workspace().zip(other.workspace());
+        both.is_some_and(|(ours, theirs)| ours != theirs)
+    }
+
     /// The part of the manifest that settings make: only those that shape the output.
     ///
     /// Left out: times (`debounce`, `max_wait`, `timeout`) and chat, which change no page;

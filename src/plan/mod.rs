@@ -119,6 +119,7 @@ fn id(sites: &[SitePlan]) -> PlanId {
         match &site.news {
             Some(News::Adopted) => line("adopt", name, &[]),
             Some(News::Renamed { from }) => line("rename", name, from.as_str().as_bytes()),
+            Some(News::Displaces) => line("displace", name, &[]),
             None => {}
         }
     }

@@ -78,6 +78,7 @@ fn is_pending(name: &SiteName, site: &DesiredSite, wanted: ContentHash, seen: &O
         flight,
         trouble,
         broken,
+        vain: _,
     } = seen;
     // What no retry helps, and what the builder failed on, is built only when somebody asks.
     let is_stuck = trouble.as_ref().is_some_and(|trouble| trouble.stalled)

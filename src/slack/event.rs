@@ -10,7 +10,7 @@ use super::caller::Caller;
 use super::payload::{Envelope, Event, to_keep};
 use super::signature::{Json, Signed};
 use super::{interaction, show};
-use crate::model::Actor;
+use crate::model::{Actor, Millis};
 use crate::store::{ChannelState, StoreError};
 
 pub(super) async fn receive(State(app): State<App>, signed: Signed<Json>) -> Response {
@@ -21,8 +21,13 @@ pub(super) async fn receive(State(app): State<App>, signed: Signed<Json>) -> Res
     metrics::counter!("microblot_slack_requests_total", "kind" => "event").increment(1);
     match envelope {
         Envelope::UrlVerification { challenge } => challenge.into_response(),
-        Envelope::Event { id, team, event } => {
-            let stored = happened(&app, &id, &team, event, signed.body());
+        Envelope::Event {
+            id,
+            team,
+            at,
+            event,
+        } => {
+            let stored = happened(&app, &id, &team, at, event, signed.body());
             // What comes too late Slack does not read: it sends the event again, as it does when
             // it hears that nothing was stored.
             let stored = tokio::time::timeout(PATIENCE, stored).await;
@@ -54,6 +59,7 @@ async fn happened(
     app: &App,
     id: &str,
     team: &str,
+    at: Option<Millis>,
     event: Event,
     body: &[u8],
 ) -> Result<(), StoreError> {
@@ -80,19 +86,25 @@ async fn happened(
                 }
             });
         }
-        Event::Uninstalled => gone(app, team).await?,
-        Event::TokensRevoked { bots } if !bots.is_empty() => gone(app, team).await?,
+        Event::Uninstalled => gone(app, id, team, at).await?,
+        Event::TokensRevoked { bots } if !bots.is_empty() => gone(app, id, team, at).await?,
         Event::HomeOpened { .. } | Event::TokensRevoked { .. } | Event::Other => {}
     }
     Ok(())
 }
 
-async fn gone(app: &App, team: &str) -> Result<(), StoreError> {
-    if app
-        .store
-        .remove_workspace(team, &Actor::chat("Slack", format!("slack:{team}")))
-        .await?
-    {
+/// An event that Slack sends again, or late, is not about an installation that came after it.
+async fn gone(app: &App, id: &str, team: &str, at: Option<Millis>) -> Result<(), StoreError> {
+    let at = match at {
+        Some(at) => at,
+        None => app.store.now().await?,
+    };
+    let by = Actor::chat("Slack", format!("slack:{team}")).with_request(id);
+    let removed = match app.store.remove_workspace(team, at, &by).await {
+        Err(StoreError::AlreadyDone) => false,
+        other => other?,
+    };
+    if removed {
         tracing::info!(workspace = team, "the app was removed from a workspace");
         app.tokens.refresh(&app.store).await?;
         app.wake.notify_one();

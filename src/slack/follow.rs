@@ -37,6 +37,11 @@ pub(super) async fn follow(
                 )),
             })
         }
+        Some(Followed::Unread) => Ok(screens::done(&format!(
+            "That channel is to become posts of {}, but I could not read it so far, and am trying \
+             again now. Invite me there: `/invite @Microblot`. If it is archived, nothing comes of it.",
+            card.spec.title
+        ))),
         Some(Followed::New | Followed::Already) | None => Ok(screens::done(&format!(
             "From now on, what is written in that channel becomes posts of {}. \
              If it is a private channel, invite me there: `/invite @Microblot`.",

@@ -29,7 +29,7 @@ const PAGE: u16 = 200;
 const GAPS: Duration = Duration::from_secs(10 * 60);
 /// Between two pages of one channel, where Slack asks for no more patience.
 const NEXT_PAGE: Duration = Duration::from_secs(2);
-/// A channel that the app cannot read is tried again after this.
+/// A channel that the app cannot read is tried again after this; following it again tries at once.
 const SHUT: Duration = Duration::from_secs(10 * 60);
 /// Names and ranks are asked for again after this.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);

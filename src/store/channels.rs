@@ -5,13 +5,13 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::audit::{audit, unless_done};
-use super::db::{each, pool, tx};
+use super::db::{Tx, each, pool, tx};
 use super::error::StoreError;
-use super::estate::parsed;
+use super::estate::{json, parsed};
 use super::posts::posts_changed;
 use super::promises::{Promise, promise};
 use super::{Reader, Store};
-use crate::model::{Actor, Millis, Origin, SiteName};
+use crate::model::{Actor, Millis, Origin, SiteName, Spec};
 
 /// Where a channel is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +56,8 @@ pub enum Followed {
     New,
     /// It is mirrored into this site already.
     Already,
+    /// It is to be mirrored into this site, and could not be read so far: that is tried again now.
+    Unread,
     /// It is mirrored into another site, and stays there.
     Elsewhere(SiteName),
 }
@@ -97,13 +99,14 @@ struct Raw {
     followed_by: String,
     at: i64,
     next_at: i64,
+    presence: String,
 }
 
 macro_rules! channels_sql {
     ($condition:literal) => {
         concat!(
             "SELECT c.workspace, c.id, c.site, s.name AS site_name, c.state, c.origin, c.cursor, \
-             c.followed_by, c.at, c.next_at FROM channel c JOIN site s ON s.id = c.site ",
+             c.followed_by, c.at, c.next_at, s.presence FROM channel c JOIN site s ON s.id = c.site ",
             $condition
         )
     };
@@ -117,7 +120,7 @@ impl Reader {
     /// [`StoreError`] when the database cannot be reached.
     pub async fn channels(&self, workspace: Option<&str>) -> Result<Vec<ChannelRow>, StoreError> {
         let rows: Vec<Raw> = pool!(&self.pool, pool => sqlx::query_as(channels_sql!(
-                "WHERE c.state <> 'removed' AND ($1 IS NULL OR c.workspace = $1) \
+                "WHERE c.state <> 'removed' AND s.presence = 'declared' AND ($1 IS NULL OR c.workspace = $1) \
                  ORDER BY c.workspace, c.id"))
             .bind(workspace).fetch_all(pool).await?);
         rows.into_iter().map(channel).collect()
@@ -156,26 +159,36 @@ impl Store {
     ) -> Result<Followed, StoreError> {
         let mut tx = self.write.begin().await?;
         let now = tx.now().await?;
-        // A channel that is followed again goes on where it was left.
+        // Followed again, it begins anew: what was written meanwhile was not written for a blog.
         let new = tx!(&mut tx, conn => sqlx::query(
                 "INSERT INTO channel (workspace, id, site, state, origin, followed_by, at, next_at) \
                  VALUES ($1, $2, $3, 'queued', 'chat', $4, $5, $5) \
                  ON CONFLICT (workspace, id) DO UPDATE SET site = excluded.site, \
-                 state = 'queued', origin = 'chat', followed_by = excluded.followed_by, \
-                 at = excluded.at, next_at = excluded.next_at WHERE channel.state = 'removed'")
+                 state = 'queued', origin = 'chat', cursor = NULL, \
+                 followed_by = excluded.followed_by, \
+                 at = excluded.at, next_at = excluded.next_at WHERE channel.state = 'removed' \
+                 OR NOT EXISTS (SELECT 1 FROM site s WHERE s.id = channel.site \
+                 AND s.presence = 'declared')")
             .bind(workspace).bind(channel).bind(site).bind(&by.name).bind(now.0)
             .execute(conn).await?.rows_affected());
         if new == 0 {
-            let (there, called): (String, String) = tx!(&mut tx, conn => sqlx::query_as(
-                    "SELECT s.id, s.name FROM channel c JOIN site s ON s.id = c.site \
+            let (there, called, state, tried): (String, String, String, bool) = tx!(&mut tx, conn => sqlx::query_as(
+                    "SELECT s.id, s.name, c.state, c.next_at > c.at FROM channel c JOIN site s ON s.id = c.site \
                      WHERE c.workspace = $1 AND c.id = $2")
                 .bind(workspace).bind(channel).fetch_one(conn).await?);
-            let answer = if there == site {
-                Followed::Already
-            } else {
-                Followed::Elsewhere(parsed(&called)?)
-            };
-            return unless_done(&mut tx, by, answer).await;
+            if there != site {
+                return unless_done(&mut tx, by, Followed::Elsewhere(parsed(&called)?)).await;
+            }
+            if state != "queued" || !tried {
+                return unless_done(&mut tx, by, Followed::Already).await;
+            }
+            tx!(&mut tx, conn => sqlx::query(
+                    "UPDATE channel SET next_at = $3 WHERE workspace = $1 AND id = $2 \
+                     AND next_at > $3")
+                .bind(workspace).bind(channel).bind(now.0).execute(conn).await.map(|_| ())?);
+            let answer = unless_done(&mut tx, by, Followed::Unread).await?;
+            tx.commit_silently().await?;
+            return Ok(answer);
         }
         audit(&mut tx, now, by, "follow", Some(name), Some(channel)).await?;
         tx.commit().await?;
@@ -286,8 +299,9 @@ impl Store {
         Ok(taken == 1)
     }
 
-    /// Keeps how far the history of a channel was read, and when to look again. `None` leaves the
-    /// cursor. One that is no longer mirrored stays so.
+    /// Keeps how far the history of a channel was read, and when to look again. `None`: it could not
+    /// be read, and one that never was stays queued, to be joined. One that is no longer mirrored
+    /// stays so.
     ///
     /// # Errors
     ///
@@ -301,7 +315,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.write.begin().await?;
         tx!(&mut tx, conn => sqlx::query(
-                "UPDATE channel SET state = 'active', cursor = COALESCE($3, cursor), next_at = $4 \
+                "UPDATE channel SET state = CASE WHEN $3 IS NULL THEN state ELSE 'active' END, \
+                 cursor = COALESCE($3, cursor), next_at = $4 \
                  WHERE workspace = $1 AND id = $2 AND state <> 'removed'")
             .bind(workspace).bind(channel).bind(cursor).bind(next_at.0)
             .execute(conn).await.map(|_| ())?);
@@ -329,6 +344,8 @@ impl Store {
              'file', 'sites.toml', $2, $2 FROM ",
             "($1) AS e WHERE true ON CONFLICT (workspace, id) DO UPDATE SET site = excluded.site, \
              state = CASE WHEN channel.state = 'removed' THEN 'queued' ELSE channel.state END, \
+             cursor = CASE WHEN channel.state = 'removed' THEN NULL ELSE channel.cursor END, \
+             at = CASE WHEN channel.state = 'removed' THEN excluded.at ELSE channel.at END, \
              origin = 'file', followed_by = excluded.followed_by, next_at = excluded.next_at \
              WHERE channel.state = 'removed' OR channel.origin <> 'file' \
              OR channel.site <> excluded.site"
@@ -352,15 +369,37 @@ impl Store {
     }
 }
 
+/// Ends what was followed into sites that are no longer declared, or belong to another workspace
+/// than the channel: what is written there is no longer written for them. Channels that `sites.toml`
+/// names come and go with it, in [`Store::declare_channels`].
+pub(super) async fn end_strays(tx: &mut Tx, now: Millis) -> Result<(), StoreError> {
+    let rows: Vec<(String, String, String, String)> = tx!(&mut *tx, conn => sqlx::query_as(
+            "SELECT c.workspace, c.id, s.presence, s.spec FROM channel c \
+             JOIN site s ON s.id = c.site WHERE c.state <> 'removed' AND c.origin = 'chat'")
+        .fetch_all(conn).await?);
+    for (workspace, channel, presence, spec) in rows {
+        let spec: Spec = json(&spec)?;
+        if presence == "declared" && spec.workspace() == Some(workspace.as_str()) {
+            continue;
+        }
+        tx!(&mut *tx, conn => sqlx::query(
+                "UPDATE channel SET state = 'removed', next_at = $3 \
+                 WHERE workspace = $1 AND id = $2")
+            .bind(&workspace).bind(&channel).bind(now.0).execute(conn).await.map(|_| ())?);
+    }
+    Ok(())
+}
+
 fn channel(raw: Raw) -> Result<ChannelRow, StoreError> {
     Ok(ChannelRow {
         workspace: raw.workspace,
         id: raw.id,
         site: raw.site,
         site_name: parsed(&raw.site_name)?,
-        state: match raw.state.as_str() {
-            "queued" => ChannelState::Queued,
-            "active" => ChannelState::Active,
+        state: match (raw.presence.as_str(), raw.state.as_str()) {
+            ("declared", "queued") => ChannelState::Queued,
+            ("declared", "active") => ChannelState::Active,
+            // Also one that was followed while its site was taken away.
             _ => ChannelState::Removed,
         },
         origin: match raw.origin.as_str() {

@@ -1,14 +1,17 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use sqlx::types::Json;
 
 use super::Store;
 use super::audit::audit;
 use super::content::{self, PartRow};
-use super::db::{Keyed, Stamp, Tx, each, tx};
+use super::db::{Keyed, Stamp, Tx, each, keyed, tx};
 use super::error::StoreError;
-use super::new_id;
+use super::estate::json;
+use super::{channels, new_id};
 use crate::config::Settings;
-use crate::model::{Actor, Digest, SiteName};
+use crate::model::{Actor, Digest, SiteName, Spec};
 
 /// What publishing a `sites.toml` changes: the difference to the newest generation.
 #[derive(Clone, Debug)]
@@ -92,6 +95,7 @@ impl Store {
             .bind(number).bind(publication.digest.to_string()).bind(&publication.revision)
             .bind(&settings).bind(now.0).bind(&by.name).execute(conn).await.map(|_| ())?);
         content::keep(&mut tx, &Default::default(), parts).await?;
+        make_way(&mut tx, stamp, &publication.changed).await?;
         rename(&mut tx, stamp, &publication.renamed).await?;
         change(&mut tx, stamp, &publication.changed, by, now.0).await?;
         let removed: Vec<Keyed<'_>> = publication.removed.iter().map(|id| Keyed { id }).collect();
@@ -102,6 +106,7 @@ impl Store {
             "($1) AS e)"
         );
         tx!(&mut tx, conn => sqlx::query(sql).bind(Json(&removed)).bind(stamp.0).execute(conn).await.map(|_| ())?);
+        channels::end_strays(&mut tx, now).await?;
         audit(
             &mut tx,
             now,
@@ -114,6 +119,59 @@ impl Store {
         tx.commit().await?;
         Ok(number)
     }
+}
+
+/// Decides what becomes of sites that chat made and whose names the file declares now. Those of the
+/// same chat workspace, or where one of both has none, are the file's from here on. One of another
+/// workspace gives its name up, with what people there wrote: it is no longer declared, and its
+/// posts and builds stay under its id, with a name that nobody else can have.
+async fn make_way(tx: &mut Tx, stamp: Stamp, changed: &[SiteChange]) -> Result<(), StoreError> {
+    for batch in changed.chunks(5_000) {
+        let names = keyed(batch.iter().map(|change| change.name.as_str()));
+        let sql = each!(
+            tx.dialect(),
+            "SELECT s.id, s.name, s.spec FROM ",
+            "($1) AS e JOIN site s ON s.name = e.value->>'id' WHERE s.origin = 'chat'"
+        );
+        let rows: Vec<(String, String, String)> =
+            tx!(&mut *tx, conn => sqlx::query_as(sql).bind(Json(&names)).fetch_all(conn).await?);
+        let declared: BTreeMap<&str, &str> = batch
+            .iter()
+            .map(|change| (change.name.as_str(), change.spec.as_str()))
+            .collect();
+        let mut strange = Vec::new();
+        let mut ours = Vec::new();
+        for (id, name, spec) in &rows {
+            let spec: Spec = json(spec)?;
+            let declared = declared.get(name.as_str()).map(|text| json::<Spec>(text));
+            match declared
+                .transpose()?
+                .is_some_and(|it| spec.is_anothers(&it))
+            {
+                true => strange.push(Keyed { id }),
+                false => ours.push(Keyed { id }),
+            }
+        }
+        let aside = each!(
+            tx.dialect(),
+            "UPDATE site SET name = substr(name, 1, 40) || '-' || substr(id, 25, 12), \
+             presence = CASE WHEN presence = 'declared' THEN 'removed' ELSE presence END, \
+             seq = $2 WHERE id IN (SELECT e.value->>'id' FROM ",
+            "($1) AS e)"
+        );
+        let adopted = each!(
+            tx.dialect(),
+            "UPDATE site SET origin = 'file', seq = $2 WHERE id IN (SELECT e.value->>'id' FROM ",
+            "($1) AS e)"
+        );
+        for (sql, ids) in [(aside, strange), (adopted, ours)] {
+            if !ids.is_empty() {
+                tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(&ids)).bind(stamp.0)
+                    .execute(conn).await.map(|_| ())?);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A site that is no longer declared and has the new name gives it up: its posts and builds stay
@@ -192,10 +250,14 @@ async fn change(
             "($1) AS e WHERE true ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, \
              origin = 'file', presence = 'declared', line = excluded.line, spec = excluded.spec, \
              files_digest = excluded.files_digest, files_problem = excluded.files_problem, \
-             revision = excluded.revision"
+             revision = excluded.revision WHERE site.origin = 'file'"
         );
-        tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0).bind(&by.name)
-            .bind(now).execute(conn).await.map(|_| ())?);
+        let written = tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(&rows)).bind(stamp.0)
+            .bind(&by.name).bind(now).execute(conn).await?.rows_affected());
+        if written != batch.len() as u64 {
+            // Chat made a site of such a name a moment ago: whose it is has to be looked at first.
+            return Err(StoreError::Raced);
+        }
         let sql = each!(
             tx.dialect(),
             "INSERT INTO observed (site, seq) SELECT s.id, $2 FROM ",

@@ -9,7 +9,7 @@ use super::db::{Keyed, Stamp, Tx, each, tx};
 use super::error::StoreError;
 use super::estate::json;
 use super::promises::{self, Promise, promise};
-use super::{Store, new_id};
+use super::{Store, channels, new_id};
 use crate::model::{Actor, ContentHash, Hold, Millis, Rebuild, SiteName, Spec, Wanted};
 
 /// A site that is made in chat.
@@ -67,7 +67,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Gives up a site that chat made: it is forgotten by the next look of the loop. `false`: there
+    /// Gives up a site that chat made: it is forgotten by the next look of the loop, and no channel
+    /// is mirrored into it any more. `false`: there
     /// is none, or `sites.toml` declares it.
     ///
     /// # Errors
@@ -85,6 +86,7 @@ impl Store {
         if remove(&mut tx, stamp, &[id]).await? == 0 {
             return unless_done(&mut tx, by, false).await;
         }
+        channels::end_strays(&mut tx, now).await?;
         audit(&mut tx, now, by, "site remove", Some(name), None).await?;
         tx.commit().await?;
         Ok(true)

@@ -147,15 +147,28 @@ impl Store {
 
     /// The app was removed from a workspace: its token is forgotten, so are its people; its sites
     /// that chat made are given up, its channels no longer mirrored, and what it was to be told is
-    /// not told any more. Posts stay. `false`: the app was not there.
+    /// not told any more. Posts stay. `at` is when that happened, to the second. `false`: the app was
+    /// not there, or was installed later than that, and stays.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the database cannot be written.
-    pub async fn remove_workspace(&self, id: &str, by: &Actor) -> Result<bool, StoreError> {
+    pub async fn remove_workspace(
+        &self,
+        id: &str,
+        at: Millis,
+        by: &Actor,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.write.begin_alone().await?;
         let stamp = tx.stamp().await?;
         let now = tx.now().await?;
+        let installed: Option<i64> = tx!(&mut tx, conn => sqlx::query_scalar(
+                "SELECT installed_at FROM workspace WHERE id = $1 AND removed_at IS NULL")
+            .bind(id).fetch_optional(conn).await?);
+        let second = |millis: i64| millis.div_euclid(1000);
+        if installed.is_none_or(|installed| second(at.0) < second(installed)) {
+            return unless_done(&mut tx, by, false).await;
+        }
         let chat: Vec<(String, String, String)> = tx!(&mut tx, conn => sqlx::query_as(
                 "SELECT id, name, spec FROM site WHERE origin = 'chat' AND presence = 'declared'")
             .fetch_all(conn).await?);
@@ -168,14 +181,8 @@ impl Store {
         }
         let ids: Vec<&str> = gone.iter().map(|(site, _)| site.as_str()).collect();
         sites::remove(&mut tx, stamp, &ids).await?;
-        let removed = tx!(&mut tx, conn => sqlx::query(
-                "UPDATE workspace SET token = NULL, removed_at = $2 \
-                 WHERE id = $1 AND removed_at IS NULL")
-            .bind(id).bind(now.0).execute(conn).await?.rows_affected());
-        if removed == 0 {
-            return unless_done(&mut tx, by, false).await;
-        }
         for sql in [
+            "UPDATE workspace SET token = NULL, removed_at = $2 WHERE id = $1",
             "DELETE FROM person WHERE workspace = $1 AND $2 > 0",
             "UPDATE channel SET state = 'removed', next_at = $2 \
              WHERE workspace = $1 AND origin = 'chat' AND state <> 'removed'",

@@ -214,6 +214,31 @@ fn channels_are_followed_and_unfollowed_in_chat() {
 }
 
 #[test]
+fn a_channel_that_could_not_be_read_is_joined_later() {
+    let mut club = Club::new(World::on_sqlite());
+    club.rendered();
+    club.slack.add_channel(TEAM, "C0NEWS", "news", false);
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    let refused = Some(Bad::Error("is_archived"));
+    slack.always("conversations.join", refused);
+    let follow = "follow <#C0NEWS|news> garden";
+    club.says(&url, ADMIN, follow, &["becomes posts of The garden site"]);
+    slack.wait_for_calls("conversations.history", 1);
+    eventually("it is said how it stands", || {
+        let said = club.say(&url, ADMIN, follow);
+        (said.contains("could not read it") && said.contains("/invite @Microblot")).then_some(())
+    });
+    slack.always("conversations.join", None);
+    slack.write(&url, TEAM, ADA, "C0NEWS", "First news");
+    slack.say("C0NEWS", ADA, "Second news");
+    eventually("it is read", || {
+        club.say(&url, ADMIN, follow);
+        (club.feed(&url, "garden").len() == 2).then_some(())
+    });
+}
+
+#[test]
 fn a_channel_that_the_file_declares_is_unfollowed_in_the_file() {
     let mut club = Club::new(World::on_sqlite());
     club.rendered();

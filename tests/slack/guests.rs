@@ -7,7 +7,10 @@ use crate::on_both;
 use crate::support::slack::{ADA, ADMIN, CHANNEL, TEAM};
 use crate::support::world::{SOON, World, eventually};
 
-on_both![results_of_guests_are_not_told_to_the_operators_channel];
+on_both![
+    results_of_guests_are_not_told_to_the_operators_channel,
+    the_file_takes_over_no_site_of_a_guest,
+];
 
 const EVE: &str = "U0EVE";
 
@@ -223,4 +226,49 @@ fn results_of_guests_are_not_told_to_the_operators_channel(world: World) {
             "{said}"
         );
     }
+}
+
+fn the_file_takes_over_no_site_of_a_guest(world: World) {
+    const THEIRS: &str = "C0GUEST";
+    let mut club = several_with(world, RENDERED);
+    club.slack.add_channel(OTHER, THEIRS, "guests", true);
+    let (_serve, url) = club.serve();
+    arrive(&club, &url);
+    assert!(say(&club, &url, "site add news").contains("news is there"));
+    eventually("it is known", || {
+        say(&club, &url, "sites").contains("news").then_some(())
+    });
+    club.slack.command(&url, OTHER, EVE, CHANNEL, "new news");
+    let editor = club.slack.wait_for_modal(EVE, "New post");
+    let typed = [("title", "Half a thought"), ("body.0", "Hm.")];
+    club.slack
+        .press_with(&url, EVE, &editor, "editor.draft", None, &typed);
+    club.slack.wait_for_modal(EVE, "draft is saved");
+    let said = say(&club, &url, &format!("follow <#{THEIRS}> news"));
+    assert!(said.contains("From now on"), "{said}");
+    club.slack.write(&url, OTHER, EVE, THEIRS, "Theirs");
+    eventually("their post is there", || {
+        (club.feed(&url, "news") == ["Theirs"]).then_some(())
+    });
+
+    let slack = format!("slack = {{ workspace = \"{TEAM}\" }}");
+    club.world.rendered("news", &slack);
+    let sites = eventually("it is the operator's", || {
+        let sites = club.say(&url, ADA, "sites");
+        sites.contains("news").then_some(sites)
+    });
+    assert!(!sites.contains("Theirs"), "{sites}");
+    assert!(club.feed(&url, "news").is_empty());
+    club.slack.write(&url, OTHER, EVE, THEIRS, "Still theirs");
+    let listed = club.say(&url, ADMIN, "list news drafts");
+    assert!(!listed.contains("Half a thought"), "{listed}");
+    club.publish(&url, ADA, "news", "Ours", "Only ours.");
+    eventually("there is ours alone", || {
+        (club.feed(&url, "news") == ["Ours"]).then_some(())
+    });
+    assert!(!say(&club, &url, "list").contains("Ours"));
+    eventually("theirs is forgotten", || {
+        let sql = "SELECT presence FROM site WHERE name LIKE 'news-%'";
+        (club.world.sql(sql) == ["forgotten"]).then_some(())
+    });
 }

@@ -316,9 +316,32 @@ fn a_workspace_installs_the_app_and_removes_it(world: World) {
         &json!({ "type": "tokens_revoked", "tokens": { "oauth": ["U0EVE"], "bot": [] } }),
     );
     assert!(say("sites").contains("Other Club"));
-    slack.event(&url, OTHER, &json!({ "type": "app_uninstalled" }));
+    let removed = slack.event(&url, OTHER, &json!({ "type": "app_uninstalled" }));
     eventually("it is gone", || {
         say("sites").contains("No site belongs").then_some(())
     });
+    // It comes back, and Slack repeats itself, or brings late what happened before.
+    eventually("its blog may come back", || {
+        let sql = "SELECT presence FROM site WHERE name = 't0other'";
+        (club.world.sql(sql) == ["forgotten"]).then_some(())
+    });
+    slack.install(&url, OTHER, "Other Club", "U0EVE");
+    eventually("its blog is back", || {
+        say("sites").contains("Other Club").then_some(())
+    });
+    assert_eq!(slack.retry(&url, &removed).status, 200);
+    for event in [
+        json!({ "type": "app_uninstalled" }),
+        json!({ "type": "tokens_revoked", "tokens": { "bot": ["U0BOT"] } }),
+    ] {
+        let late = json!({
+            "type": "event_callback", "team_id": OTHER, "event": event,
+            "event_id": "Ev0LATE", "event_time": 1_700_000_000,
+        });
+        assert_eq!(slack.raw_event(&url, OTHER, &late).answer.status, 200);
+    }
+    let kept = "SELECT id FROM workspace WHERE id = 'T0OTHER' AND removed_at IS NULL";
+    assert_eq!(club.world.sql(kept), [OTHER]);
+    assert!(say("sites").contains("Other Club"));
     assert!(club.say(&url, ADMIN, "sites").contains("The garden site"));
 }

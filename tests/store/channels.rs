@@ -1,15 +1,18 @@
 use std::time::Duration;
 
 use microblot::model::{Origin, Publish, TellTo};
-use microblot::store::{ChannelRow, ChannelState, Declared, Followed, SiteRow, Store, Unfollowed};
+use microblot::store::{
+    ChannelRow, ChannelState, Declared, Followed, NewSite, SiteRow, Store, Unfollowed,
+};
 
-use crate::fixture::{Db, ann, declare, draft, everything, row, with_foo};
+use crate::fixture::{Db, ann, declare, draft, everything, name, row, spec_in, with_foo};
 
 on_both!(
     a_channel_is_followed_and_left,
     its_posts_go_with_it,
     declared_channels,
     a_cursor_moves,
+    a_removed_site_follows_nothing,
 );
 
 async fn follow(store: &Store, site: &SiteRow) -> Followed {
@@ -72,7 +75,8 @@ async fn a_channel_is_followed_and_left(db: Db) {
         (again.state, &again.site),
         (ChannelState::Queued, &sites[0].id)
     );
-    assert_eq!(again.cursor, left.cursor, "it goes on where it was left");
+    assert_eq!(again.cursor, None, "it begins anew");
+    assert!(again.at >= now);
     let actions = store.audit(3).await.unwrap();
     let actions: Vec<_> = actions
         .iter()
@@ -201,6 +205,17 @@ async fn declared_channels(db: Db) {
     assert_eq!(follow(&store, &sites[1]).await, Followed::New);
     assert!(!store.declare_channels(&[]).await.unwrap());
     assert_eq!(shown().await, expected(&[("C1", "foo", chat)]));
+    // One that is still followed goes on where it is; one that comes back begins anew.
+    let now = everything(&store).await.now;
+    let moved = store.channel_moved("T1", "C1", Some("1700.1"), now);
+    moved.await.unwrap();
+    let cursor = async || channel(&store, "C1").await.cursor;
+    store.declare_channels(&[declared("C1", 0)]).await.unwrap();
+    assert_eq!(cursor().await.as_deref(), Some("1700.1"));
+    store.declare_channels(&[]).await.unwrap();
+    store.declare_channels(&[declared("C1", 0)]).await.unwrap();
+    assert_eq!(cursor().await, None);
+    assert!(channel(&store, "C1").await.at >= now);
 }
 
 async fn a_cursor_moves(db: Db) {
@@ -208,6 +223,13 @@ async fn a_cursor_moves(db: Db) {
     follow(&store, &foo).await;
     let now = everything(&store).await.now;
     let later = now.plus(Duration::from_secs(60));
+    // One that could not be read is still to be joined, and following it again tries at once.
+    let shut = store.channel_moved("T1", "C1", None, later);
+    shut.await.unwrap();
+    let row = channel(&store, "C1").await;
+    assert_eq!((row.state, row.next_at), (ChannelState::Queued, later));
+    assert_eq!(follow(&store, &foo).await, Followed::Unread);
+    assert!(channel(&store, "C1").await.next_at < later);
     let moved = store.channel_moved("T1", "C1", Some("1700.1"), later);
     moved.await.unwrap();
     let row = channel(&store, "C1").await;
@@ -215,4 +237,27 @@ async fn a_cursor_moves(db: Db) {
     store.channel_moved("T1", "C1", None, now).await.unwrap();
     let row = channel(&store, "C1").await;
     assert_eq!((row.cursor.as_deref(), row.next_at), (Some("1700.1"), now));
+}
+
+async fn a_removed_site_follows_nothing(db: Db) {
+    let store = db.open().await;
+    let other = declare(&store, &["other"]).await.remove(0);
+    let site = NewSite {
+        name: name("q"),
+        spec: spec_in("q", "T1"),
+    };
+    assert!(store.add_site(&site, &ann()).await.unwrap());
+    let made = row(&store, "q").await;
+    follow(&store, &made).await;
+    let removed = store.remove_site(&made.id, &made.name, &ann()).await;
+    assert!(removed.unwrap());
+    assert!(store.channels(None).await.unwrap().is_empty());
+    assert_eq!(channel(&store, "C1").await.state, ChannelState::Removed);
+
+    // The site comes back, and what was followed does not.
+    let gone = [(made.id.clone(), made.name.clone())];
+    store.forget(&gone).await.unwrap();
+    assert!(store.add_site(&site, &ann()).await.unwrap());
+    assert!(store.channels(None).await.unwrap().is_empty());
+    assert_eq!(follow(&store, &other).await, Followed::New);
 }

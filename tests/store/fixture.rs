@@ -5,7 +5,7 @@ use std::time::Duration;
 use microblot::config::Settings;
 use microblot::model::{
     Actor, BuilderKind, BuilderSpec, Digest, Fingerprint, HolderId, Input, Limits, Manifest,
-    Outcome, Part, PostDraft, PostsFrom, Publish, SecretRef, SiteName, Spec, Timing,
+    Outcome, Part, PostDraft, PostsFrom, Publish, SecretRef, SiteName, SlackSite, Spec, Timing,
 };
 use microblot::store::{
     Address, Claim, ClaimRequest, Delta, PartRow, Publication, Recorded, SiteChange, SiteRow,
@@ -141,6 +141,17 @@ pub fn spec(title: &str) -> Spec {
         },
         slack: None,
         renamed_from: None,
+    }
+}
+
+/// A spec of a site in a workspace.
+pub fn spec_in(site: &str, workspace: &str) -> Spec {
+    Spec {
+        slack: Some(SlackSite {
+            workspace: workspace.to_owned(),
+            channels: Vec::new(),
+        }),
+        ..spec(site)
     }
 }
 

@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
 use microblot::model::{Digest, Input, Origin, Outcome, Part, Publish, Source};
-use microblot::store::{NewSite, PartRow, Presence, SiteChange, StoreError};
+use microblot::store::{Followed, NewSite, PartRow, Presence, SiteChange, StoreError};
 
 use crate::fixture::{
     Db, ann, build, change, declare, draft, everything, forget, name, names, publication, row,
-    spec, with_foo,
+    spec, spec_in, with_foo,
 };
 
 on_both!(
@@ -19,6 +19,7 @@ on_both!(
     one_of_two_publications_wins,
     a_publication_on_an_old_base_is_refused_whole,
     the_file_adopts_what_chat_made,
+    what_another_workspace_made_is_not_adopted,
     new_settings_forgive,
     what_was_replaced_is_known,
     a_hundred_thousand_sites,
@@ -290,6 +291,69 @@ async fn the_file_adopts_what_chat_made(db: Db) {
     assert_eq!((&again.id, again.origin), (&made.id, Origin::Chat));
     assert_eq!((again.source, again.observed.built), (None, None));
     assert_eq!(store.posts_part(&again.id).await.unwrap().0, 1);
+}
+
+async fn what_another_workspace_made_is_not_adopted(db: Db) {
+    let store = db.open().await;
+    let guests = ["gone", "news"].map(|site| NewSite {
+        name: name(site),
+        spec: spec_in(site, "T3"),
+    });
+    let mut made = Vec::new();
+    for guest in &guests {
+        assert!(store.add_site(guest, &ann()).await.unwrap());
+        let site = row(&store, guest.name.as_str()).await;
+        store
+            .new_post(&site.id, &site.name, &draft("Hi", Publish::Now), &ann())
+            .await
+            .unwrap();
+        let by = ann();
+        let followed = store.follow("T3", guest.name.as_str(), &site.id, &site.name, &by);
+        assert_eq!(followed.await.unwrap(), Followed::New);
+        made.push(site);
+    }
+    store
+        .remove_site(&made[0].id, &made[0].name, &ann())
+        .await
+        .unwrap();
+    let gone = (made[0].id.clone(), made[0].name.clone());
+    store.forget(&[gone]).await.unwrap();
+
+    let mut next = publication(&store).await;
+    next.changed = ["gone", "news"]
+        .map(|site| SiteChange {
+            spec: serde_json::to_string(&spec_in(site, "T1")).unwrap(),
+            ..change(site)
+        })
+        .to_vec();
+    store.publish(&next, &[], &ann()).await.unwrap();
+
+    assert!(store.channels(None).await.unwrap().is_empty());
+    let mut raw = db.raw().await;
+    for (site, was) in ["gone", "news"].iter().zip(&made) {
+        let declared = row(&store, site).await;
+        assert_ne!(declared.id, was.id);
+        assert_eq!((declared.origin, declared.posts_version), (Origin::File, 0));
+        // What people wrote there stays with them.
+        let sql = format!("SELECT name FROM site WHERE id = '{}'", was.id);
+        let aside = row(&store, &raw.texts(&sql).await.remove(0)).await;
+        assert_eq!((aside.origin, aside.posts_version), (Origin::Chat, 1));
+        assert_ne!(aside.presence, Presence::Declared);
+    }
+    // Whose it is may change in the file itself: then the posts are its owner's to move.
+    let mut next = publication(&store).await;
+    next.changed = vec![SiteChange {
+        spec: serde_json::to_string(&spec_in("news", "T2")).unwrap(),
+        ..change("news")
+    }];
+    let before = row(&store, "news").await;
+    let by = ann();
+    let followed = store.follow("T1", "C1", &before.id, &before.name, &by);
+    assert_eq!(followed.await.unwrap(), Followed::New);
+    store.publish(&next, &[], &ann()).await.unwrap();
+    assert_eq!(row(&store, "news").await.id, before.id);
+    // What is written in a workspace is not for the site of another.
+    assert!(store.channels(None).await.unwrap().is_empty());
 }
 
 async fn new_settings_forgive(db: Db) {

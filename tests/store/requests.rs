@@ -1,6 +1,6 @@
 //! A request that comes twice changes once.
 
-use microblot::model::{Actor, Hold, Post, PostChange, Publish, SiteName, TellTo};
+use microblot::model::{Actor, Hold, Millis, Post, PostChange, Publish, SiteName, TellTo};
 use microblot::store::{
     Came, Followed, Installed, NewSite, Resumed, SiteRow, Store, StoreError, Unfollowed,
 };
@@ -132,7 +132,7 @@ async fn make(
                 .await?;
             assert!(matches!(came, Came::New { .. }));
         }
-        Change::Uninstall => assert!(store.remove_workspace("T1", by).await?),
+        Change::Uninstall => assert!(store.remove_workspace("T1", Millis(i64::MAX), by).await?),
     }
     Ok(())
 }

@@ -1,4 +1,6 @@
-use microblot::model::{Outcome, Publish, SlackSite, Spec, TellTo};
+use std::time::Duration;
+
+use microblot::model::{Millis, Outcome, Publish, SlackSite, Spec, TellTo};
 use microblot::store::{Came, Followed, Installed, NewSite, PersonRow, Presence, Store};
 
 use crate::fixture::{Db, ann, build, declare, draft, everything, name, row, spec, with_foo};
@@ -100,7 +102,12 @@ async fn what_is_so_is_not_written_again(db: Db) {
 async fn a_workspace_goes_with_what_is_its(db: Db) {
     let store = db.open().await;
     let foo = declare(&store, &["foo"]).await.remove(0);
-    assert!(!store.remove_workspace("T1", &ann()).await.unwrap());
+    assert!(
+        !store
+            .remove_workspace("T1", Millis(i64::MAX), &ann())
+            .await
+            .unwrap()
+    );
     for (id, site) in [("T1", "one"), ("T2", "two")] {
         let site = of_workspace(site, id);
         store
@@ -132,8 +139,18 @@ async fn a_workspace_goes_with_what_is_its(db: Db) {
             .unwrap();
     }
     build(&store, "one", 1, Outcome::Live).await;
-    assert!(store.remove_workspace("T1", &ann()).await.unwrap());
-    assert!(!store.remove_workspace("T1", &ann()).await.unwrap());
+    assert!(
+        store
+            .remove_workspace("T1", Millis(i64::MAX), &ann())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .remove_workspace("T1", Millis(i64::MAX), &ann())
+            .await
+            .unwrap()
+    );
 
     let gone = store.workspaces().await.unwrap().remove(0);
     assert!(
@@ -167,7 +184,15 @@ async fn a_workspace_goes_with_what_is_its(db: Db) {
     let site = of_workspace("one", "T1");
     assert!(install(&store, "T1", &site).await);
     assert_eq!(row(&store, "one").await.id, one.id);
-    assert_eq!(store.workspaces().await.unwrap()[0].removed_at, None);
+    let back = store.workspaces().await.unwrap().remove(0);
+    assert_eq!(back.removed_at, None);
+    // What happened before is not about this installation, however late it is heard of.
+    let before = back.installed_at.minus(Duration::from_secs(1));
+    assert!(!store.remove_workspace("T1", before, &ann()).await.unwrap());
+    assert_eq!(presence(&store, "one").await, Presence::Declared);
+    // Slack tells the second in which it happened.
+    let same = Millis(back.installed_at.0.div_euclid(1000) * 1000);
+    assert!(store.remove_workspace("T1", same, &ann()).await.unwrap());
 }
 
 async fn two_installations_at_once(db: Db) {
@@ -220,7 +245,12 @@ async fn the_first_name_that_is_nobody_elses(db: Db) {
     let better = ["acme-0", "acme-3"];
     assert_eq!(came("T1", &better).await, again);
     let site = row(&store, "acme-3").await;
-    assert!(store.remove_workspace("T1", &ann()).await.unwrap());
+    assert!(
+        store
+            .remove_workspace("T1", Millis(i64::MAX), &ann())
+            .await
+            .unwrap()
+    );
     assert_eq!(
         came("T1", &better).await,
         "nothing",

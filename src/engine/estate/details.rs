@@ -34,6 +34,12 @@ impl Details {
         self.declared
     }
 
+    /// Whether chat made it in another workspace than that of this spec, which the file declares
+    /// under its name: it is not adopted, since its posts would come with it.
+    pub fn is_strange_to(&self, spec: &Spec) -> bool {
+        self.origin == Origin::Chat && self.spec.is_anothers(spec)
+    }
+
     /// The digest of the site's own posts.
     pub fn own_posts(&self) -> Digest {
         self.posts

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Details, Estate, empty_posts};
 use crate::model::{Input, News, Origin, Source, Spec};
-use crate::store::{Publication, Reader, StoreError};
+use crate::store::{Publication, Reader, SiteChange, StoreError};
 
 impl Estate {
     /// Shows what a run would start from: this publication, and the posts whose time has come.
@@ -52,6 +52,12 @@ impl Estate {
             if !unknown.contains(&row.name) {
                 continue;
             }
+            if row.origin == Origin::Chat
+                && let Some(change) = publication.changed.iter().find(|it| it.name == row.name)
+                && row.spec()?.is_anothers(&spec_of(change)?)
+            {
+                continue;
+            }
             // Nobody made it in chat any more.
             row.origin = Origin::File;
             let mut posts = HashMap::new();
@@ -88,6 +94,9 @@ impl Estate {
 
     fn publish(&mut self, publication: &Publication) -> Result<(), StoreError> {
         let mut touched = BTreeSet::new();
+        // The one that gives its name up is forgotten under one of its own, which nobody chose: told
+        // with the site that takes its place.
+        let mut displacing = Vec::new();
         for (id, name) in &publication.renamed {
             let Some(old) = self.names.get(id).cloned() else {
                 continue;
@@ -106,8 +115,13 @@ impl Estate {
             touched.insert(name.clone());
         }
         for change in &publication.changed {
-            let spec: Spec = serde_json::from_str(&change.spec)
-                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let spec = spec_of(change)?;
+            let known = self.details.get(&change.name);
+            let displaced = known.filter(|known| known.is_strange_to(&spec));
+            let displaced = displaced.map(|known| known.id.clone());
+            if let Some(id) = &displaced {
+                self.drop_site(&change.name, id);
+            }
             let known = self.details.get(&change.name);
             let adopted = known.is_some_and(|known| known.origin == Origin::Chat);
             let details = Details {
@@ -135,11 +149,11 @@ impl Estate {
                 seen.trouble = None;
             }
             touched.insert(change.name.clone());
-            if adopted {
-                let site = self.desired.sites.get_mut(&change.name);
-                if let Some(site) = site {
-                    site.news = Some(News::Adopted);
-                }
+            if adopted && let Some(site) = self.desired.sites.get_mut(&change.name) {
+                site.news = Some(News::Adopted);
+            }
+            if displaced.is_some() {
+                displacing.push(&change.name);
             }
         }
         for id in &publication.removed {
@@ -154,6 +168,15 @@ impl Estate {
         self.desired.limits = publication.settings.limits;
         self.desired.budget = publication.settings.budget;
         self.assemble(&touched, true);
+        for name in displacing {
+            if let Some(site) = self.desired.sites.get_mut(name) {
+                site.news = Some(News::Displaces);
+            }
+        }
         Ok(())
     }
+}
+
+fn spec_of(change: &SiteChange) -> Result<Spec, StoreError> {
+    serde_json::from_str(&change.spec).map_err(|error| StoreError::Corrupt(error.to_string()))
 }

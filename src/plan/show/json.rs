@@ -75,6 +75,7 @@ fn of_site(site: &SitePlan, explanation: Option<&Explanation>, now: Millis) -> V
         "news": site.news.as_ref().map(|news| match news {
             News::Adopted => json!({ "kind": "adopted" }),
             News::Renamed { from } => json!({ "kind": "renamed", "from": from }),
+            News::Displaces => json!({ "kind": "displaces" }),
         }),
         "hold": site.hold.as_ref().map(hold),
         "changes": changes,

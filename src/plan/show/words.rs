@@ -38,6 +38,9 @@ pub fn reason(site: &SitePlan, now: Millis) -> String {
     let news = site.news.as_ref().map(|news| match news {
         News::Adopted => "adopted from chat".to_owned(),
         News::Renamed { from } => format!("renamed from {from}"),
+        News::Displaces => {
+            "another workspace's site of this name gives it up, and keeps its posts".to_owned()
+        }
     });
     match (news, &site.decision) {
         (Some(news), Decision::Unchanged) => reason = news,

@@ -3,6 +3,7 @@ use serde_json::Value;
 use super::message::Spoken;
 use super::words::words;
 use super::{PayloadError, json, list, name, needed, text};
+use crate::model::Millis;
 
 /// What comes to the address of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Envelope {
         id: String,
         /// The workspace.
         team: String,
+        /// When it happened, to the second.
+        at: Option<Millis>,
         /// What.
         event: Event,
     },
@@ -98,6 +101,11 @@ impl Envelope {
             Some("event_callback") => Self::Event {
                 id: needed(&value, "/event_id")?,
                 team: needed(&value, "/team_id")?,
+                at: value
+                    .pointer("/event_time")
+                    .and_then(Value::as_i64)
+                    .and_then(|seconds| seconds.checked_mul(1000))
+                    .map(Millis),
                 event: Event::read(&value)?,
             },
             Some("app_rate_limited") => Self::RateLimited {

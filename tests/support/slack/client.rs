@@ -281,9 +281,10 @@ impl Slack {
     /// Something happens in a workspace.
     pub fn event(&self, server: &str, team: &str, event: &Value) -> Reply {
         let id = format!("Ev{:08}", self.shared.lock().next());
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
         let body = json!({
             "token": VERIFICATION_TOKEN, "team_id": team, "api_app_id": "A0APP", "event": event,
-            "type": "event_callback", "event_id": id, "event_time": 1_795_252_400,
+            "type": "event_callback", "event_id": id, "event_time": now,
             "authorizations": [{ "team_id": team, "user_id": "U0BOT", "is_bot": true }],
         });
         self.raw_event(server, team, &body)

@@ -50,7 +50,7 @@ pub(super) async fn save(
     typed: &Typed,
     wish: Wish,
 ) -> Result<Result<Post, ViewReply>, Trouble> {
-    let problems = typed.problems(wish == Wish::Keep);
+    let problems = typed.problems();
     if !problems.is_empty() {
         return Ok(Err(ViewReply::Errors { errors: problems }));
     }
@@ -249,7 +249,7 @@ pub(super) async fn preview_typed(
     id: &PostId,
     typed: &Typed,
 ) -> Result<Result<(String, Millis), ViewReply>, Trouble> {
-    let problems = typed.problems(false);
+    let problems = typed.problems();
     if !problems.is_empty() {
         return Ok(Err(ViewReply::Errors { errors: problems }));
     }
@@ -303,11 +303,6 @@ pub(super) async fn publish(at: &Desk<'_>, id: &PostId) -> Result<Post, Trouble>
         publish: Some(Publish::Now),
         ..PostChange::default()
     };
-    if post.revision.body.trim().is_empty() {
-        return Err(Trouble::Refused(
-            "There is nothing to publish yet: the post is empty.".to_owned(),
-        ));
-    }
     once(at.app.store.edit_post(id, &change, &by).await)?;
     at.app.wake.notify_one();
     Ok(own(at, id).await?.0)

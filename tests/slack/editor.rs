@@ -1,9 +1,11 @@
 //! The editor keeps what is typed into it, and shows readers nothing that was not saved for them.
 
+use serde_json::{Value, json};
+
 use crate::club::{Club, id_in};
 use crate::support::http::get;
 use crate::support::slack::shown::Shown;
-use crate::support::slack::{ADA, ADMIN, Bad};
+use crate::support::slack::{ADA, ADMIN, Bad, CHANNEL, TEAM};
 use crate::support::world::{World, eventually};
 
 /// The page behind the link of a preview.
@@ -163,4 +165,44 @@ fn a_draft_whose_writer_was_not_shown_that_it_is_saved_can_be_published() {
     slack.submit(&url, ADA, &opened, &typed);
     slack.wait_for_modal(ADA, "on its way");
     assert_eq!(club.feed(&url, "garden"), ["A whole thought"]);
+}
+
+#[test]
+fn a_title_alone_is_a_post() {
+    let club = club();
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    let message = json!({
+        "type": "message", "user": ADA, "ts": "1795252000.000100", "text": "The shed is open today",
+    });
+    slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &message);
+    let new = slack.wait_for_modal(ADA, "New post");
+    let reply = slack.submit(&url, ADA, &new, &[]);
+    assert_eq!(reply.errors(), Value::Null);
+    slack.close(&url, ADA, &slack.wait_for_modal(ADA, "on its way"));
+    assert_eq!(club.feed(&url, "garden"), ["The shed is open today"]);
+
+    // Changed, and looked at before.
+    let opened = editor(&club, &url, "list", "Edit post");
+    let typed = [("title", "The shed is shut today")];
+    slack.press_with(&url, ADA, &opened, "editor.preview", None, &typed);
+    let preview = slack.wait_for_modal(ADA, "ready to look at");
+    assert!(previewed(&url, &preview).contains("The shed is shut today"));
+    slack.close(&url, ADA, &preview);
+    let reply = slack.submit(&url, ADA, &opened, &typed);
+    assert_eq!(reply.errors(), Value::Null);
+    slack.close(&url, ADA, &slack.wait_for_modal(ADA, "on its way"));
+    assert_eq!(club.feed(&url, "garden"), ["The shed is shut today"]);
+
+    // A draft, published from a list.
+    club.draft(&url, ADA, "garden", "Soup at noon", "");
+    let drafts = club.ask(&url, ADA, "list drafts");
+    let publish = format!("post.publish {}", id_in(&drafts.words()));
+    let pressed = slack.press(&url, ADA, &drafts.shown(), "more", Some(&publish));
+    let said = slack.wait_for_responses(&pressed, 1).pop().unwrap().words();
+    assert!(said.contains("on its way"), "{said}");
+    assert_eq!(
+        club.feed(&url, "garden"),
+        ["Soup at noon", "The shed is shut today"]
+    );
 }

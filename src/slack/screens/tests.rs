@@ -612,7 +612,7 @@ fn what_is_typed_comes_back_as_one_text() {
         (typed.title.as_str(), typed.at, &typed.category),
         ("A title", Some(AT), &None)
     );
-    assert_eq!(typed.problems(false), BTreeMap::new());
+    assert_eq!(typed.problems(), BTreeMap::new());
 
     fields.insert(editor::body(2), "more".to_owned());
     let typed = Typed::read(&meta, |field| fields.get(field).cloned());
@@ -629,9 +629,8 @@ fn what_is_typed_comes_back_as_one_text() {
 #[test]
 fn problems_are_told_at_their_fields() {
     let nothing = Typed::read(&EditorMeta::default(), |_| None);
-    let fields: Vec<_> = nothing.problems(false).into_keys().collect();
-    assert_eq!(fields, ["body.0", "site", "title"]);
-    let fields: Vec<_> = nothing.problems(true).into_keys().collect();
+    // A text is no need: messages of one line are posts that are a title alone.
+    let fields: Vec<_> = nothing.problems().into_keys().collect();
     assert_eq!(fields, ["site", "title"]);
     let long = Typed {
         title: "x".repeat(129),
@@ -642,7 +641,7 @@ fn problems_are_told_at_their_fields() {
         },
         ..nothing
     };
-    let fields: Vec<_> = long.problems(false).into_keys().collect();
+    let fields: Vec<_> = long.problems().into_keys().collect();
     assert_eq!(fields, ["body.0", "title"]);
 }
 
@@ -822,7 +821,7 @@ proptest! {
         Action::parse(MORE, Some(&value));
         EditorMeta::parse(&value);
         let meta = EditorMeta { joins: id, ..EditorMeta::default() };
-        Typed::read(&meta, |_| Some(value.clone())).problems(false);
+        Typed::read(&meta, |_| Some(value.clone())).problems();
     }
 }
 

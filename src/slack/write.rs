@@ -76,7 +76,7 @@ pub(super) async fn save(
         category: typed.category.clone(),
         author: Some(by.name.clone()),
         publish: match wish {
-            Wish::Keep => Publish::Draft,
+            Wish::Keep => Publish::Draft(typed.at),
             Wish::Publish => typed.at.map_or(Publish::Now, Publish::At),
         },
     };
@@ -166,7 +166,7 @@ async fn change(
                  the site, delete it.",
             );
         }
-        (_, Wish::Keep) => (post.state == PostState::Scheduled).then_some(Publish::Draft),
+        (_, Wish::Keep) => Some(Publish::Draft(typed.at)),
         (_, Wish::Publish) => publication(&post, typed.at),
     };
     let changed = PostChange {
@@ -193,7 +193,7 @@ async fn change(
 fn is_as_typed(post: &Post, typed: &Typed, wish: Wish) -> bool {
     let stored = &post.revision;
     let published = match wish {
-        Wish::Keep => post.state == PostState::Draft,
+        Wish::Keep => post.state == PostState::Draft && same_minute(typed.at, post.publish_at),
         Wish::Publish => publication(post, typed.at).is_none(),
     };
     published

@@ -7,7 +7,7 @@ use super::audit::{audit, unless_done};
 use super::db::{Tx, tx};
 use super::error::StoreError;
 use super::new_posts::{self, NewPost};
-use super::posts::{keep_revision, locked, remember, seen_by_readers, storable};
+use super::posts::{keep_revision, locked, remember, seen_by_readers, shown_date, storable};
 use super::{Store, estate::parsed};
 use crate::model::{Actor, PostDraft, PostId, PostState, Revision, SiteName};
 
@@ -163,7 +163,7 @@ async fn change(
         body: draft.body.clone(),
         category: draft.category.clone(),
         author: draft.author.clone(),
-        published_at: post.publish_at,
+        published_at: shown_date(post.state, post.publish_at),
     });
     if revision.digest() == post.digest {
         tx!(&mut tx, conn => sqlx::query("UPDATE post SET source_version = $2 WHERE id = $1")

@@ -14,7 +14,7 @@ use super::address::Dialect;
 use super::audit::{self, Line};
 use super::db::{Stamp, Tx, each, tx};
 use super::error::StoreError;
-use super::posts::{posts_changed, storable, when};
+use super::posts::{posts_changed, shown_date, storable, when};
 use super::promises::{Promise, promise};
 use super::{Store, without_nul};
 use crate::model::{Actor, Millis, Post, PostDraft, PostId, PostState, Revision, SiteName, Slug};
@@ -261,7 +261,7 @@ fn post(new: &NewPost, now: Millis) -> Post {
         body: new.draft.body.clone(),
         category: new.draft.category.clone(),
         author: new.draft.author.clone(),
-        published_at: publish_at,
+        published_at: shown_date(state, publish_at),
     });
     Post {
         id: random_id(),

@@ -206,3 +206,36 @@ fn a_title_alone_is_a_post() {
         ["Soup at noon", "The shed is shut today"]
     );
 }
+
+#[test]
+fn a_draft_keeps_the_time_that_it_is_meant_for() {
+    let club = club();
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    club.ask(&url, ADA, "new garden");
+    let new = slack.wait_for_modal(ADA, "New post");
+    let typed = [
+        ("title", "Embargoed"),
+        ("body.0", "Later."),
+        ("when", "4102444800"),
+    ];
+    slack.press_with(&url, ADA, &new, "editor.draft", None, &typed);
+    let saved = slack.wait_for_modal(ADA, "draft is saved");
+    // Another time, of the draft that is there.
+    let typed = [("when", "4102448400")];
+    slack.press_with(&url, ADA, &saved, "editor.draft", None, &typed);
+    eventually("it is changed", || {
+        (club.audited("edit garden") == 1).then_some(())
+    });
+    let below = slack.wait_for_modal(ADA, "draft is saved");
+    slack.close(&url, ADA, &below);
+    let drafts = club.say(&url, ADA, "list drafts");
+    assert!(drafts.contains("Draft, changed"), "{drafts}");
+
+    let opened = editor(&club, &url, "list drafts", "Edit draft");
+    let when = &opened.elements("when")[0].1["initial_date_time"];
+    assert_eq!(when, 4_102_448_400_i64, "{:#}", opened.json);
+    slack.submit(&url, ADA, &opened, &[]);
+    slack.wait_for_modal(ADA, "will be published");
+    assert!(club.feed(&url, "garden").is_empty());
+}

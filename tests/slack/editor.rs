@@ -239,3 +239,20 @@ fn a_draft_keeps_the_time_that_it_is_meant_for() {
     slack.wait_for_modal(ADA, "will be published");
     assert!(club.feed(&url, "garden").is_empty());
 }
+
+#[test]
+fn a_window_that_asks_before_a_post_is_deleted_has_no_dead_button() {
+    let club = club();
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    club.draft(&url, ADA, "garden", "Half a thought", "…");
+    club.ask(&url, ADA, "");
+    let main = slack.wait_for_modal(ADA, "Drafts (1)");
+    slack.press(&url, ADA, &main, "list", None);
+    let list = slack.wait_for_modal(ADA, "Draft, changed");
+    let delete = format!("post.delete {}", id_in(&list.words()));
+    slack.press(&url, ADA, &list, "more", Some(&delete));
+    let asked = slack.wait_for_modal(ADA, "Readers have not seen it");
+    assert!(asked.elements("dismiss").is_empty(), "{:#}", asked.json);
+    assert_eq!(asked.json["close"]["text"], "Keep it");
+}

@@ -24,23 +24,42 @@ pub(super) enum Wish {
 
 /// A post that whoever asks may change, and the site that it is of.
 pub(super) async fn own<'a>(at: &Desk<'a>, id: &PostId) -> Result<(Post, &'a Card), Trouble> {
+    there(at, id).await?.ok_or_else(|| {
+        Trouble::Refused(format!(
+            "There is no post {id} in this workspace, or it is deleted. \
+             `/microblot list` shows the posts."
+        ))
+    })
+}
+
+/// The same, for whoever has it in the editor: what they wrote is there and nowhere else.
+async fn own_in_editor<'a>(at: &Desk<'a>, id: &PostId) -> Result<(Post, &'a Card), Trouble> {
+    there(at, id).await?.ok_or_else(deleted_meanwhile)
+}
+
+fn deleted_meanwhile() -> Trouble {
+    Trouble::Refused(
+        "The post was deleted while you were writing. Copy your text before you close this."
+            .to_owned(),
+    )
+}
+
+/// A post that whoever asks may change. `None`: it is deleted, or there is none in this workspace.
+async fn there<'a>(at: &Desk<'a>, id: &PostId) -> Result<Option<(Post, &'a Card)>, Trouble> {
     let post = at.app.store.post(id).await?;
-    let there = post
+    let found = post
         .filter(|post| post.state != PostState::Deleted)
         .and_then(|post| {
             let card = at.snapshot.site(&at.caller.team, &post.site)?;
             Some((post, card))
         });
-    let Some((post, card)) = there else {
-        return Err(Trouble::Refused(format!(
-            "There is no post {id} in this workspace, or it is deleted. \
-             `/microblot list` shows the posts."
-        )));
+    let Some((post, card)) = found else {
+        return Ok(None);
     };
     let rank = at.app.rank(at.caller, at.snapshot).await?;
     let own = at.caller.account();
     policy::may_change_post(&at.caller.ranked(rank), post.account.as_deref(), &own)?;
-    Ok((post, card))
+    Ok(Some((post, card)))
 }
 
 /// Stores what was typed. The same submission twice is one post.
@@ -128,7 +147,7 @@ async fn change(
     id: &PostId,
     now: Millis,
 ) -> Result<Result<Post, ViewReply>, Trouble> {
-    let (post, card) = own(at, id).await?;
+    let (post, _card) = own_in_editor(at, id).await?;
     let refused = |field: &str, text: &str| {
         Ok(Err(ViewReply::Errors {
             errors: [(field.to_owned(), text.to_owned())].into(),
@@ -181,11 +200,7 @@ async fn change(
         Some(Some(post)) => Ok(Ok(post)),
         // Made before, by the same request.
         None => Ok(Ok(own(at, id).await?.0)),
-        Some(None) => Err(Trouble::Refused(format!(
-            "The post was deleted from {} while you were writing. Copy your text before you close \
-             this.",
-            card.spec.title
-        ))),
+        Some(None) => Err(deleted_meanwhile()),
     }
 }
 
@@ -253,7 +268,7 @@ pub(super) async fn preview_typed(
     if !problems.is_empty() {
         return Ok(Err(ViewReply::Errors { errors: problems }));
     }
-    let (post, _card) = own(at, id).await?;
+    let (post, _card) = own_in_editor(at, id).await?;
     let version = Revision {
         title: typed.title.clone(),
         body: typed.body(),

@@ -134,17 +134,20 @@ fn what_cannot_be_saved_stays_in_the_editor() {
 
     let typed = [("title", "A whole thought")];
     slack.press_with(&url, ADA, &opened, "editor.draft", None, &typed);
-    let over = slack.wait_for_modal(ADA, "There is no post");
+    let over = slack.wait_for_modal(ADA, "Copy your text");
     slack.close(&url, ADA, &over);
     assert_eq!(slack.modal(ADA).unwrap().view_id(), opened.view_id());
 
     // Where Slack shows nothing over it, a message says it.
     slack.always("views.push", Some(Bad::Error("push_limit_reached")));
     slack.press_with(&url, ADA, &opened, "editor.draft", None, &typed);
-    slack.wait_for_message("D0ADA", "There is no post");
+    slack.wait_for_message("D0ADA", "Copy your text");
     let below = slack.modal(ADA).unwrap();
     assert_eq!(below.view_id(), opened.view_id());
     assert!(!below.elements("body.0").is_empty(), "{:#}", below.json);
+    let errors = slack.submit(&url, ADA, &opened, &typed).errors();
+    let error = errors["title"].to_string();
+    assert!(error.contains("was deleted while"), "{errors:#}");
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn longest_run(code: &str) -> usize {
 ///
 /// The first line is the title, without its markup and at most 128 characters long. The text is
 /// what follows; or everything, where a title alone would lose something of the first line: it was
-/// cut, or it holds a link, code, a list or a quote.
+/// cut, or it holds a link, code, a list, a quote or what is struck through.
 pub fn title_and_body(markdown: &str) -> (String, String) {
     let markdown = markdown.trim();
     let (first, rest) = markdown.split_once('\n').unwrap_or((markdown, ""));
@@ -229,8 +229,8 @@ fn plain_line(line: &str) -> (String, bool) {
                 whole = false;
             }
             Event::SoftBreak | Event::HardBreak => text.push(' '),
-            Event::Start(Tag::Paragraph | Tag::Emphasis | Tag::Strong | Tag::Strikethrough)
-            | Event::End(_) => {}
+            // What is struck through means the opposite without the stroke.
+            Event::Start(Tag::Paragraph | Tag::Emphasis | Tag::Strong) | Event::End(_) => {}
             _ => whole = false,
         }
     }

@@ -206,6 +206,11 @@ fn a_title_is_the_first_line_and_nothing_is_lost() {
         ("One line", "One line", ""),
         ("**Title** of it\n\nThe text", "Title of it", "The text"),
         ("First\\\nsecond", "First", "second"),
+        (
+            "It is ~~cancelled~~ moved",
+            "It is cancelled moved",
+            "It is ~~cancelled~~ moved",
+        ),
         (r"\# 1\*2", "# 1*2", ""),
         (
             "See [this](https://example.org)\n\nx",

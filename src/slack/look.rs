@@ -174,6 +174,8 @@ pub(super) async fn info(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Messag
         .filter(|post| post.state == PostState::Scheduled)
         .count() as u64;
     let drafts = unseen.len() as u64 - scheduled;
+    // Those that were followed in chat, too.
+    let channels = store.channels(Some(&at.caller.team)).await?;
     let home = card.spec.url.trim_end_matches('/');
     let place = match card.spec.build {
         BuilderSpec::Render { .. } => home.to_owned(),
@@ -188,12 +190,11 @@ pub(super) async fn info(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Messag
         published: all.saturating_sub(unseen.len() as u64),
         drafts,
         scheduled,
-        channels: card
-            .spec
-            .slack
-            .as_ref()
-            .map(|slack| slack.channels.clone())
-            .unwrap_or_default(),
+        channels: channels
+            .into_iter()
+            .filter(|channel| channel.site == card.id)
+            .map(|channel| channel.id)
+            .collect(),
         source: match card.source {
             Some(source) => source.to_string(),
             None => "chat".to_owned(),

@@ -221,6 +221,7 @@ fn a_channel_that_the_file_declares_is_unfollowed_in_the_file() {
     let (_serve, url) = club.serve();
     let follow = "follow <#C0NEWS|news> garden";
     club.says(&url, ADMIN, follow, &["becomes posts of The garden site"]);
+    club.says(&url, ADA, "info garden", &["<#C0NEWS>"]);
     club.slack.write(&url, TEAM, ADA, "C0NEWS", "Kept");
     eventually("it is a post", || {
         (club.feed(&url, "garden") == ["Kept"]).then_some(())

@@ -74,6 +74,18 @@ enum Kind {
     Code,
 }
 
+/// An item of a list that goes on.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    /// Blanks before it in Slack.
+    indent: usize,
+    /// Blanks before it here.
+    column: usize,
+    /// Where its text begins here.
+    content: usize,
+    mark: Mark,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Mark {
     Bullet,
@@ -85,9 +97,8 @@ enum Mark {
 struct Page {
     out: String,
     last: Kind,
-    /// The items that the last line is in, from the outermost: their blanks in Slack and here,
-    /// and what follows them.
-    items: Vec<(usize, usize, usize)>,
+    /// The items that the last line is in, from the outermost.
+    items: Vec<Item>,
 }
 
 impl Page {
@@ -105,14 +116,13 @@ impl Page {
             .filter(|number| number.len() <= 4 && number.bytes().all(|b| b.is_ascii_digit()))?
             .parse()
             .ok()?;
-        // Only what counts up from 1 is sure to show the numbers that were written.
-        let goes_on = match self.last {
-            Kind::Item {
-                mark: Mark::Number(last),
-                indent: same,
-            } => same == indent && number == last + 1,
-            _ => false,
-        };
+        // Only what counts up from 1 is sure to show the numbers that were written. Between two
+        // numbers there may be a list that is in the first one's item.
+        let goes_on = matches!(self.last, Kind::Item { .. })
+            && self.items.iter().any(|item| {
+                item.indent == indent
+                    && matches!(item.mark, Mark::Number(last) if number == last + 1)
+            });
         (number == 1 || goes_on).then_some((indent, Mark::Number(number), rest))
     }
 
@@ -147,28 +157,29 @@ impl Page {
         if !matches!(self.last, Kind::Item { .. }) {
             self.items.clear();
         }
-        while self.items.last().is_some_and(|(slack, ..)| *slack > indent) {
+        while self.items.last().is_some_and(|item| item.indent > indent) {
             self.items.pop();
         }
         let column = match self.items.last().copied() {
-            Some((slack, column, _)) if slack == indent => {
+            Some(last) if last.indent == indent || self.items.len() >= DEEPEST => {
                 self.items.pop();
-                column
+                last.column
             }
-            Some((_, column, _)) if self.items.len() >= DEEPEST => {
-                self.items.pop();
-                column
-            }
-            Some((_, _, content)) => content,
+            Some(last) => last.content,
             None => 0,
         };
-        let mark = match mark {
+        let shown = match mark {
             Mark::Bullet => "- ".to_owned(),
             Mark::Number(number) => format!("{number}. "),
         };
-        self.items.push((indent, column, column + mark.len()));
+        self.items.push(Item {
+            indent,
+            column,
+            content: column + shown.len(),
+            mark,
+        });
         self.out.extend(std::iter::repeat_n(' ', column));
-        self.out.push_str(&mark);
+        self.out.push_str(&shown);
     }
 
     fn code(&mut self, code: &str) {

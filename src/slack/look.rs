@@ -202,26 +202,29 @@ pub(super) async fn info(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Messag
     }))
 }
 
-/// A page of posts, as whoever asks may see them: other people's drafts are theirs.
+/// A page of posts, as whoever asks may see them: other people's drafts are theirs. Behind the last
+/// page there is the last one: posts may be deleted since the button was shown.
 pub(super) async fn page(
     at: &Desk<'_>,
-    of: screens::ListOf,
+    mut of: screens::ListOf,
 ) -> Result<screens::PostsPage, Trouble> {
     let card = of.site.as_ref().map(|name| at.named(name)).transpose()?;
     let account = at.caller.account();
     let rank = at.app.rank(at.caller, at.snapshot).await?;
-    let filter = PostFilter {
+    let mut filter = PostFilter {
         site: card.map(|card| card.name.clone()),
         // Drafts of others are theirs, and an admin's to manage.
         seen_by: (rank != Rank::Admin).then(|| account.clone()),
         sites: Some(at.all().map(|card| card.name.clone()).collect()),
         drafts: of.which.is_drafts(),
         account: of.which.is_mine().then(|| account.clone()),
-        offset: of.page.saturating_mul(screens::POSTS),
         ..PostFilter::default()
     };
-    let posts = at.app.store.posts(&filter, screens::POSTS).await?;
     let total = at.app.store.count_posts(&filter).await?;
+    let pages = u32::try_from(total.div_ceil(u64::from(screens::POSTS))).unwrap_or(u32::MAX);
+    of.page = of.page.min(pages.saturating_sub(1));
+    filter.offset = of.page.saturating_mul(screens::POSTS);
+    let posts = at.app.store.posts(&filter, screens::POSTS).await?;
     let asker = at.caller.ranked(rank);
     Ok(screens::PostsPage {
         site_title: card.map(|card| card.spec.title.clone()),

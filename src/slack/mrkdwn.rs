@@ -12,7 +12,7 @@ mod tests;
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
-use crate::markdown::words;
+use crate::markdown::{is_blank, words};
 
 /// What a title may have, in characters.
 const TITLE: usize = 128;
@@ -214,8 +214,8 @@ pub fn title_and_body(markdown: &str) -> (String, String) {
     let (first, rest) = markdown.split_once('\n').unwrap_or((markdown, ""));
     let (plain, whole) = plain_line(first.trim_end_matches('\\'));
     let plain = words(&plain);
-    let code = || rest.lines().map(words).find(|line| !line.is_empty());
-    let (plain, whole) = match plain.is_empty() {
+    let code = || rest.lines().map(words).find(|line| !is_blank(line));
+    let (plain, whole) = match is_blank(&plain) {
         false => (plain, whole),
         true => (code().unwrap_or_else(|| "Untitled".to_owned()), false),
     };

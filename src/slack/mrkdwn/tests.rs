@@ -233,6 +233,7 @@ fn a_title_is_the_first_line_and_nothing_is_lost() {
             "It is cancelled moved",
             "It is ~~cancelled~~ moved",
         ),
+        ("\u{200b}", "Untitled", "\u{200b}"),
         (r"\# 1\*2", "# 1*2", ""),
         (
             "See [this](https://example.org)\n\nx",

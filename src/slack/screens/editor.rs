@@ -215,6 +215,7 @@ impl Typed {
         Self {
             title: filled(TITLE)
                 .map(|title| crate::markdown::words(&title))
+                .filter(|title| !crate::markdown::is_blank(title))
                 .unwrap_or_default(),
             site: meta.site.clone().or_else(|| filled(SITE)?.parse().ok()),
             text,

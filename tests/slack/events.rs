@@ -125,6 +125,34 @@ fn an_edit_publishes_nothing_that_was_written_before_following() {
 }
 
 #[test]
+fn a_message_that_shows_nothing_has_no_post() {
+    let mut club = Club::new(World::on_sqlite());
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    slack.wait_for_calls("conversations.history", 1);
+    let (ts, _) = slack.write(&url, TEAM, ADA, CHANNEL, "Said too soon");
+    eventually("it is a post", || {
+        (club.feed(&url, "garden") == ["Said too soon"]).then_some(())
+    });
+    let (_, invisible) = slack.write(&url, TEAM, ADA, CHANNEL, "\u{200b}");
+    assert_eq!(invisible.answer.status, 200);
+    let written: u64 = ts.split('.').next().unwrap().parse().unwrap();
+    let at = format!("{}.000000", written + 100);
+    slack.event(&url, TEAM, &changed(&ts, &at, ""));
+    eventually("the emptied one has none any more", || {
+        club.feed(&url, "garden").is_empty().then_some(())
+    });
+    // As if it had been deleted.
+    let at = format!("{}.000000", written + 200);
+    slack.event(&url, TEAM, &changed(&ts, &at, "Said again"));
+    slack.write(&url, TEAM, ADA, CHANNEL, "Something else");
+    eventually("only the next one is a post", || {
+        (club.feed(&url, "garden") == ["Something else"]).then_some(())
+    });
+}
+
+#[test]
 fn what_somebody_wrote_in_the_editor_is_not_written_over() {
     let mut club = Club::new(World::on_sqlite());
     club.garden(&format!(", channels = [\"{CHANNEL}\"]"));

@@ -600,3 +600,28 @@ async fn changes_of_posts_are_in_the_audit_trail(db: Db) {
         ]
     );
 }
+
+/// SQLite writes the posts of many writers together. If that fails, each is written by itself, and
+/// somebody may have been told meanwhile that theirs is not.
+#[tokio::test]
+async fn a_post_that_nobody_waits_for_any_more_is_not_written() {
+    let db = Db::sqlite();
+    let (store, foo) = with_foo(&db).await;
+    let by = ann();
+    let text = draft("Hello", Publish::Now);
+    let unstorable = store.new_post("no-such-site", &foo.name, &text, &by);
+    let given_up = store.new_post(&foo.id, &foo.name, &text, &by);
+    tokio::select! {
+        biased;
+        refused = unstorable => { refused.unwrap_err(); }
+        _ = given_up => panic!("it was behind the other one"),
+    }
+    let text = draft("Goodbye", Publish::Now);
+    store
+        .new_post(&foo.id, &foo.name, &text, &by)
+        .await
+        .unwrap();
+    let posts = store.posts(&PostFilter::default(), 9).await.unwrap();
+    let titles: Vec<&str> = posts.iter().map(|post| post.title.as_str()).collect();
+    assert_eq!(titles, ["Goodbye"]);
+}

@@ -50,6 +50,7 @@ pub(super) fn row(at: &Desk<'_>, card: &Card) -> screens::SiteRowView {
             url: url.clone(),
             mood: screens::Mood::Waiting,
             reason: "not looked at yet".to_owned(),
+            may_resume: false,
         },
     }
 }

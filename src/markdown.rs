@@ -127,6 +127,25 @@ pub fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Whether a text shows nothing: it is empty, or of blanks and of characters without a shape.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(
+                c,
+                // Soft hyphen, joiners and fillers.
+                '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+                // Of no width, directions, invisible operators.
+                | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                // Variants and tags of other characters.
+                | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}'
+            )
+    })
+}
+
 /// The events of a text, no deeper than [`MAX_DEPTH`].
 fn events(markdown: &str, raw: RawHtml) -> Vec<Event<'_>> {
     let mut depth = 0_usize;

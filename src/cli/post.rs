@@ -17,7 +17,7 @@ pub(super) async fn new(context: &Context, options: New) -> Result<(), Failure> 
         category: options.category.filter(|category| !category.is_empty()),
         author: Some(by.name.clone()),
         publish: match (options.draft, options.publish_at) {
-            (true, _) => Publish::Draft,
+            (true, _) => Publish::Draft(None),
             (false, Some(at)) => Publish::At(at),
             (false, None) => Publish::Now,
         },
@@ -38,7 +38,7 @@ pub(super) async fn edit(context: &Context, options: Edit) -> Result<(), Failure
             .category
             .map(|category| Some(category).filter(|category| !category.is_empty())),
         publish: match (options.draft, options.publish, options.publish_at) {
-            (true, _, _) => Some(Publish::Draft),
+            (true, _, _) => Some(Publish::Draft(None)),
             (_, true, _) => Some(Publish::Now),
             (_, _, Some(at)) => Some(Publish::At(at)),
             _ => None,
@@ -99,7 +99,11 @@ pub(super) async fn list(
     }
     let width = posts.iter().map(|post| post.site.len()).max().unwrap_or(0);
     for post in posts {
-        let date = post.publish_at.unwrap_or(post.updated_at).rfc3339();
+        let date = match post.state {
+            PostState::Draft => post.updated_at,
+            _ => post.publish_at.unwrap_or(post.updated_at),
+        };
+        let date = date.rfc3339();
         context.out.data(&format!(
             "{}  {:width$}  {:9}  {}  {}\n",
             post.id,

@@ -127,6 +127,7 @@ pub(super) fn show(
         all: options.all,
         verbose: options.verbose,
         colour: context.out.is_colored_stdout(),
+        in_chat: false,
         width: context.out.width(),
     };
     context.out.data(&show::text(plan, explanations, text));

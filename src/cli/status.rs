@@ -37,6 +37,7 @@ pub(super) async fn status(
             all: true,
             verbose: site.is_some(),
             colour: context.out.is_colored_stdout(),
+            in_chat: false,
             width: context.out.width(),
         };
         context.out.data(&show::text(&plan, &explanations, options));

@@ -213,8 +213,8 @@ impl FromStr for PostState {
 /// When a post is to be seen by readers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Publish {
-    /// Not yet.
-    Draft,
+    /// Not yet. The time that its writer has in mind is kept with it, and publishes nothing.
+    Draft(Option<Millis>),
     /// At once.
     Now,
     /// At this time; in the past: at once, with that date.
@@ -260,7 +260,7 @@ pub struct Post {
     pub slug: Slug,
     /// Where it is in its life.
     pub state: PostState,
-    /// When it is to be, or was, published.
+    /// When it is to be, or was, published; of a draft, the time that it is meant for.
     pub publish_at: Option<Millis>,
     /// When it was first written.
     pub created_at: Millis,

@@ -62,7 +62,9 @@ pub(super) async fn ask(at: &Desk<'_>, channel: &ChannelArg) -> Result<Message, 
     }
     let card = at.all().find(|card| card.id == followed.site);
     let title = card.map_or("its site", |card| card.spec.title.as_str());
-    let posts = store.count_mirrored(team, &channel.id).await?;
+    let posts = store
+        .count_mirrored(team, &channel.id, &followed.site)
+        .await?;
     Ok(screens::unfollow_question(&channel.id, title, posts))
 }
 

@@ -50,6 +50,7 @@ pub(super) fn row(at: &Desk<'_>, card: &Card) -> screens::SiteRowView {
             url: url.clone(),
             mood: screens::Mood::Waiting,
             reason: "not looked at yet".to_owned(),
+            may_resume: false,
         },
     }
 }
@@ -174,6 +175,8 @@ pub(super) async fn info(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Messag
         .filter(|post| post.state == PostState::Scheduled)
         .count() as u64;
     let drafts = unseen.len() as u64 - scheduled;
+    // Those that were followed in chat, too.
+    let channels = store.channels(Some(&at.caller.team)).await?;
     let home = card.spec.url.trim_end_matches('/');
     let place = match card.spec.build {
         BuilderSpec::Render { .. } => home.to_owned(),
@@ -188,12 +191,11 @@ pub(super) async fn info(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Messag
         published: all.saturating_sub(unseen.len() as u64),
         drafts,
         scheduled,
-        channels: card
-            .spec
-            .slack
-            .as_ref()
-            .map(|slack| slack.channels.clone())
-            .unwrap_or_default(),
+        channels: channels
+            .into_iter()
+            .filter(|channel| channel.site == card.id)
+            .map(|channel| channel.id)
+            .collect(),
         source: match card.source {
             Some(source) => source.to_string(),
             None => "chat".to_owned(),
@@ -201,26 +203,29 @@ pub(super) async fn info(at: &Desk<'_>, site: Option<&SiteArg>) -> Result<Messag
     }))
 }
 
-/// A page of posts, as whoever asks may see them: other people's drafts are theirs.
+/// A page of posts, as whoever asks may see them: other people's drafts are theirs. Behind the last
+/// page there is the last one: posts may be deleted since the button was shown.
 pub(super) async fn page(
     at: &Desk<'_>,
-    of: screens::ListOf,
+    mut of: screens::ListOf,
 ) -> Result<screens::PostsPage, Trouble> {
     let card = of.site.as_ref().map(|name| at.named(name)).transpose()?;
     let account = at.caller.account();
     let rank = at.app.rank(at.caller, at.snapshot).await?;
-    let filter = PostFilter {
+    let mut filter = PostFilter {
         site: card.map(|card| card.name.clone()),
         // Drafts of others are theirs, and an admin's to manage.
         seen_by: (rank != Rank::Admin).then(|| account.clone()),
         sites: Some(at.all().map(|card| card.name.clone()).collect()),
         drafts: of.which.is_drafts(),
         account: of.which.is_mine().then(|| account.clone()),
-        offset: of.page.saturating_mul(screens::POSTS),
         ..PostFilter::default()
     };
-    let posts = at.app.store.posts(&filter, screens::POSTS).await?;
     let total = at.app.store.count_posts(&filter).await?;
+    let pages = u32::try_from(total.div_ceil(u64::from(screens::POSTS))).unwrap_or(u32::MAX);
+    of.page = of.page.min(pages.saturating_sub(1));
+    filter.offset = of.page.saturating_mul(screens::POSTS);
+    let posts = at.app.store.posts(&filter, screens::POSTS).await?;
     let asker = at.caller.ranked(rank);
     Ok(screens::PostsPage {
         site_title: card.map(|card| card.spec.title.clone()),

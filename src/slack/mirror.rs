@@ -93,14 +93,22 @@ pub(super) fn text(message: &Spoken, names: &Names) -> (String, String) {
 }
 
 /// Makes a post of a message, or brings its post up to date. The same message twice changes nothing.
+/// One that was emptied is treated like one that was deleted.
 pub(super) async fn keep(
     app: &App,
     channel: &ChannelRow,
     message: &Spoken,
 ) -> Result<(), people::Unknown> {
-    let Some(user) = message.user.as_ref().filter(|_| !message.is_empty()) else {
+    let Some(user) = &message.user else {
         return Ok(());
     };
+    if message.is_empty() {
+        // What was empty from the beginning never was a post.
+        return match &message.edited {
+            Some(version) => Ok(drop(app, channel, &message.ts, version).await?),
+            None => Ok(()),
+        };
+    }
     let team = &channel.workspace;
     let mut ids = mentioned(&message.text);
     ids.push(user.clone());

@@ -12,7 +12,7 @@ mod tests;
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
-use crate::markdown::words;
+use crate::markdown::{is_blank, words};
 
 /// What a title may have, in characters.
 const TITLE: usize = 128;
@@ -74,6 +74,18 @@ enum Kind {
     Code,
 }
 
+/// An item of a list that goes on.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    /// Blanks before it in Slack.
+    indent: usize,
+    /// Blanks before it here.
+    column: usize,
+    /// Where its text begins here.
+    content: usize,
+    mark: Mark,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Mark {
     Bullet,
@@ -85,9 +97,8 @@ enum Mark {
 struct Page {
     out: String,
     last: Kind,
-    /// The items that the last line is in, from the outermost: their blanks in Slack and here,
-    /// and what follows them.
-    items: Vec<(usize, usize, usize)>,
+    /// The items that the last line is in, from the outermost.
+    items: Vec<Item>,
 }
 
 impl Page {
@@ -105,14 +116,13 @@ impl Page {
             .filter(|number| number.len() <= 4 && number.bytes().all(|b| b.is_ascii_digit()))?
             .parse()
             .ok()?;
-        // Only what counts up from 1 is sure to show the numbers that were written.
-        let goes_on = match self.last {
-            Kind::Item {
-                mark: Mark::Number(last),
-                indent: same,
-            } => same == indent && number == last + 1,
-            _ => false,
-        };
+        // Only what counts up from 1 is sure to show the numbers that were written. Between two
+        // numbers there may be a list that is in the first one's item.
+        let goes_on = matches!(self.last, Kind::Item { .. })
+            && self.items.iter().any(|item| {
+                item.indent == indent
+                    && matches!(item.mark, Mark::Number(last) if number == last + 1)
+            });
         (number == 1 || goes_on).then_some((indent, Mark::Number(number), rest))
     }
 
@@ -147,28 +157,29 @@ impl Page {
         if !matches!(self.last, Kind::Item { .. }) {
             self.items.clear();
         }
-        while self.items.last().is_some_and(|(slack, ..)| *slack > indent) {
+        while self.items.last().is_some_and(|item| item.indent > indent) {
             self.items.pop();
         }
         let column = match self.items.last().copied() {
-            Some((slack, column, _)) if slack == indent => {
+            Some(last) if last.indent == indent || self.items.len() >= DEEPEST => {
                 self.items.pop();
-                column
+                last.column
             }
-            Some((_, column, _)) if self.items.len() >= DEEPEST => {
-                self.items.pop();
-                column
-            }
-            Some((_, _, content)) => content,
+            Some(last) => last.content,
             None => 0,
         };
-        let mark = match mark {
+        let shown = match mark {
             Mark::Bullet => "- ".to_owned(),
             Mark::Number(number) => format!("{number}. "),
         };
-        self.items.push((indent, column, column + mark.len()));
+        self.items.push(Item {
+            indent,
+            column,
+            content: column + shown.len(),
+            mark,
+        });
         self.out.extend(std::iter::repeat_n(' ', column));
-        self.out.push_str(&mark);
+        self.out.push_str(&shown);
     }
 
     fn code(&mut self, code: &str) {
@@ -197,14 +208,14 @@ fn longest_run(code: &str) -> usize {
 ///
 /// The first line is the title, without its markup and at most 128 characters long. The text is
 /// what follows; or everything, where a title alone would lose something of the first line: it was
-/// cut, or it holds a link, code, a list or a quote.
+/// cut, or it holds a link, code, a list, a quote or what is struck through.
 pub fn title_and_body(markdown: &str) -> (String, String) {
     let markdown = markdown.trim();
     let (first, rest) = markdown.split_once('\n').unwrap_or((markdown, ""));
     let (plain, whole) = plain_line(first.trim_end_matches('\\'));
     let plain = words(&plain);
-    let code = || rest.lines().map(words).find(|line| !line.is_empty());
-    let (plain, whole) = match plain.is_empty() {
+    let code = || rest.lines().map(words).find(|line| !is_blank(line));
+    let (plain, whole) = match is_blank(&plain) {
         false => (plain, whole),
         true => (code().unwrap_or_else(|| "Untitled".to_owned()), false),
     };
@@ -229,8 +240,8 @@ fn plain_line(line: &str) -> (String, bool) {
                 whole = false;
             }
             Event::SoftBreak | Event::HardBreak => text.push(' '),
-            Event::Start(Tag::Paragraph | Tag::Emphasis | Tag::Strong | Tag::Strikethrough)
-            | Event::End(_) => {}
+            // What is struck through means the opposite without the stroke.
+            Event::Start(Tag::Paragraph | Tag::Emphasis | Tag::Strong) | Event::End(_) => {}
             _ => whole = false,
         }
     }

@@ -146,13 +146,25 @@ async fn in_order(app: &App, tellings: Vec<Telling>) -> Result<(), StoreError> {
             Err(error) => {
                 // From now on, however long the answer took: Slack counts from there.
                 let next = app.store.now().await?.plus(pause(&error, telling.failures));
-                debug!(%error, "cannot tell now; later again");
+                say_why(&error, &telling);
                 app.store.telling_failed(&telling, next).await?;
                 refused = Some(next);
             }
         }
     }
     Ok(())
+}
+
+/// What no waiting cures is for whoever runs this server to mend (a wrong `notify`, say), and is
+/// said once: the next tries are refused alike.
+fn say_why(error: &ApiError, telling: &Telling) {
+    let channel = &telling.conversation;
+    match error {
+        ApiError::Refused { .. } | ApiError::Gone if telling.failures == 0 => {
+            warn!(%error, channel, workspace = telling.workspace, "Slack lets nobody be told there; tried again for a day");
+        }
+        _ => debug!(%error, channel, "cannot tell now; later again"),
+    }
 }
 
 /// The answer to the command said so.

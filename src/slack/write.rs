@@ -24,23 +24,42 @@ pub(super) enum Wish {
 
 /// A post that whoever asks may change, and the site that it is of.
 pub(super) async fn own<'a>(at: &Desk<'a>, id: &PostId) -> Result<(Post, &'a Card), Trouble> {
+    there(at, id).await?.ok_or_else(|| {
+        Trouble::Refused(format!(
+            "There is no post {id} in this workspace, or it is deleted. \
+             `/microblot list` shows the posts."
+        ))
+    })
+}
+
+/// The same, for whoever has it in the editor: what they wrote is there and nowhere else.
+async fn own_in_editor<'a>(at: &Desk<'a>, id: &PostId) -> Result<(Post, &'a Card), Trouble> {
+    there(at, id).await?.ok_or_else(deleted_meanwhile)
+}
+
+fn deleted_meanwhile() -> Trouble {
+    Trouble::Refused(
+        "The post was deleted while you were writing. Copy your text before you close this."
+            .to_owned(),
+    )
+}
+
+/// A post that whoever asks may change. `None`: it is deleted, or there is none in this workspace.
+async fn there<'a>(at: &Desk<'a>, id: &PostId) -> Result<Option<(Post, &'a Card)>, Trouble> {
     let post = at.app.store.post(id).await?;
-    let there = post
+    let found = post
         .filter(|post| post.state != PostState::Deleted)
         .and_then(|post| {
             let card = at.snapshot.site(&at.caller.team, &post.site)?;
             Some((post, card))
         });
-    let Some((post, card)) = there else {
-        return Err(Trouble::Refused(format!(
-            "There is no post {id} in this workspace, or it is deleted. \
-             `/microblot list` shows the posts."
-        )));
+    let Some((post, card)) = found else {
+        return Ok(None);
     };
     let rank = at.app.rank(at.caller, at.snapshot).await?;
     let own = at.caller.account();
     policy::may_change_post(&at.caller.ranked(rank), post.account.as_deref(), &own)?;
-    Ok((post, card))
+    Ok(Some((post, card)))
 }
 
 /// Stores what was typed. The same submission twice is one post.
@@ -50,7 +69,7 @@ pub(super) async fn save(
     typed: &Typed,
     wish: Wish,
 ) -> Result<Result<Post, ViewReply>, Trouble> {
-    let problems = typed.problems(wish == Wish::Keep);
+    let problems = typed.problems();
     if !problems.is_empty() {
         return Ok(Err(ViewReply::Errors { errors: problems }));
     }
@@ -76,7 +95,7 @@ pub(super) async fn save(
         category: typed.category.clone(),
         author: Some(by.name.clone()),
         publish: match wish {
-            Wish::Keep => Publish::Draft,
+            Wish::Keep => Publish::Draft(typed.at),
             Wish::Publish => typed.at.map_or(Publish::Now, Publish::At),
         },
     };
@@ -128,7 +147,7 @@ async fn change(
     id: &PostId,
     now: Millis,
 ) -> Result<Result<Post, ViewReply>, Trouble> {
-    let (post, card) = own(at, id).await?;
+    let (post, _card) = own_in_editor(at, id).await?;
     let refused = |field: &str, text: &str| {
         Ok(Err(ViewReply::Errors {
             errors: [(field.to_owned(), text.to_owned())].into(),
@@ -166,7 +185,7 @@ async fn change(
                  the site, delete it.",
             );
         }
-        (_, Wish::Keep) => (post.state == PostState::Scheduled).then_some(Publish::Draft),
+        (_, Wish::Keep) => Some(Publish::Draft(typed.at)),
         (_, Wish::Publish) => publication(&post, typed.at),
     };
     let changed = PostChange {
@@ -181,11 +200,7 @@ async fn change(
         Some(Some(post)) => Ok(Ok(post)),
         // Made before, by the same request.
         None => Ok(Ok(own(at, id).await?.0)),
-        Some(None) => Err(Trouble::Refused(format!(
-            "The post was deleted from {} while you were writing. Copy your text before you close \
-             this.",
-            card.spec.title
-        ))),
+        Some(None) => Err(deleted_meanwhile()),
     }
 }
 
@@ -193,7 +208,7 @@ async fn change(
 fn is_as_typed(post: &Post, typed: &Typed, wish: Wish) -> bool {
     let stored = &post.revision;
     let published = match wish {
-        Wish::Keep => post.state == PostState::Draft,
+        Wish::Keep => post.state == PostState::Draft && same_minute(typed.at, post.publish_at),
         Wish::Publish => publication(post, typed.at).is_none(),
     };
     published
@@ -249,11 +264,11 @@ pub(super) async fn preview_typed(
     id: &PostId,
     typed: &Typed,
 ) -> Result<Result<(String, Millis), ViewReply>, Trouble> {
-    let problems = typed.problems(false);
+    let problems = typed.problems();
     if !problems.is_empty() {
         return Ok(Err(ViewReply::Errors { errors: problems }));
     }
-    let (post, _card) = own(at, id).await?;
+    let (post, _card) = own_in_editor(at, id).await?;
     let version = Revision {
         title: typed.title.clone(),
         body: typed.body(),
@@ -303,11 +318,6 @@ pub(super) async fn publish(at: &Desk<'_>, id: &PostId) -> Result<Post, Trouble>
         publish: Some(Publish::Now),
         ..PostChange::default()
     };
-    if post.revision.body.trim().is_empty() {
-        return Err(Trouble::Refused(
-            "There is nothing to publish yet: the post is empty.".to_owned(),
-        ));
-    }
     once(at.app.store.edit_post(id, &change, &by).await)?;
     at.app.wake.notify_one();
     Ok(own(at, id).await?.0)

@@ -43,7 +43,7 @@ pub struct Listed {
     pub title: String,
     /// Where it is in its life.
     pub state: PostState,
-    /// When it is to be, or was, published.
+    /// When it is to be, or was, published; of a draft, the time that it is meant for.
     pub publish_at: Option<Millis>,
     /// When it was last changed.
     pub updated_at: Millis,
@@ -168,7 +168,8 @@ macro_rules! page {
         listed!(
             "p.id, s.name AS site, p.slug, p.title, p.state, p.publish_at, p.updated_at, p.account",
             $sites,
-            " ORDER BY COALESCE(p.publish_at, p.updated_at) DESC, p.id LIMIT $5 OFFSET $6"
+            " ORDER BY CASE p.state WHEN 'draft' THEN p.updated_at \
+             ELSE COALESCE(p.publish_at, p.updated_at) END DESC, p.id LIMIT $5 OFFSET $6"
         )
     };
 }

@@ -7,7 +7,7 @@ use super::audit::{audit, unless_done};
 use super::db::{Tx, tx};
 use super::error::StoreError;
 use super::new_posts::{self, NewPost};
-use super::posts::{keep_revision, locked, remember, seen_by_readers, storable};
+use super::posts::{keep_revision, locked, remember, seen_by_readers, shown_date, storable};
 use super::{Store, estate::parsed};
 use crate::model::{Actor, PostDraft, PostId, PostState, Revision, SiteName};
 
@@ -163,7 +163,7 @@ async fn change(
         body: draft.body.clone(),
         category: draft.category.clone(),
         author: draft.author.clone(),
-        published_at: post.publish_at,
+        published_at: shown_date(post.state, post.publish_at),
     });
     if revision.digest() == post.digest {
         tx!(&mut tx, conn => sqlx::query("UPDATE post SET source_version = $2 WHERE id = $1")
@@ -219,17 +219,23 @@ impl super::Reader {
         Ok(version.flatten().is_some())
     }
 
-    /// How many posts there are of messages of a channel.
+    /// How many posts a site (by id) has of messages of a channel: those that
+    /// [`Store::unfollow`] deletes if it is to.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the database cannot be reached.
-    pub async fn count_mirrored(&self, workspace: &str, channel: &str) -> Result<u64, StoreError> {
+    pub async fn count_mirrored(
+        &self,
+        workspace: &str,
+        channel: &str,
+        site: &str,
+    ) -> Result<u64, StoreError> {
         let source = format!("slack:{workspace}:{channel}:");
         let count: i64 = super::db::pool!(&self.pool, pool => sqlx::query_scalar(
-                "SELECT COUNT(*) FROM post WHERE state <> 'deleted' \
+                "SELECT COUNT(*) FROM post WHERE site = $2 AND state <> 'deleted' \
                  AND substr(source, 1, length($1)) = $1")
-            .bind(&source).fetch_one(pool).await?);
+            .bind(&source).bind(site).fetch_one(pool).await?);
         Ok(count.unsigned_abs())
     }
 }

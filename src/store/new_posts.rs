@@ -14,7 +14,7 @@ use super::address::Dialect;
 use super::audit::{self, Line};
 use super::db::{Stamp, Tx, each, tx};
 use super::error::StoreError;
-use super::posts::{posts_changed, storable, when};
+use super::posts::{posts_changed, shown_date, storable, when};
 use super::promises::{Promise, promise};
 use super::{Store, without_nul};
 use crate::model::{Actor, Millis, Post, PostDraft, PostId, PostState, Revision, SiteName, Slug};
@@ -141,7 +141,9 @@ impl Store {
                 // and everybody learns what is wrong with their own.
                 Err(_) => {
                     for (new, answer) in new.iter().zip(answers) {
-                        let _gone = answer.send(self.write_alone(new).await);
+                        if let Some(written) = self.write_if_awaited(new, &answer).await {
+                            let _gone = answer.send(written);
+                        }
                     }
                 }
             }
@@ -149,10 +151,33 @@ impl Store {
     }
 
     async fn write_alone(&self, new: &NewPost) -> Result<Post, StoreError> {
-        let tx = self.write.begin().await?;
-        let mut posts = write(tx, std::slice::from_ref(new)).await?;
-        posts.pop().flatten().ok_or(StoreError::AlreadyDone)
+        write_one(self.write.begin().await?, new).await
     }
+
+    /// `None`: nobody waits for it any more, and nothing is stored. Whoever went away was told so.
+    async fn write_if_awaited(
+        &self,
+        new: &NewPost,
+        answer: &Answer,
+    ) -> Option<Result<Post, StoreError>> {
+        if answer.is_closed() {
+            return None;
+        }
+        let tx = self.write.begin().await;
+        // It may have taken until now that this one may write.
+        if answer.is_closed() {
+            return None;
+        }
+        Some(match tx {
+            Ok(tx) => write_one(tx, new).await,
+            Err(error) => Err(error),
+        })
+    }
+}
+
+async fn write_one(tx: Tx, new: &NewPost) -> Result<Post, StoreError> {
+    let mut posts = write(tx, std::slice::from_ref(new)).await?;
+    posts.pop().flatten().ok_or(StoreError::AlreadyDone)
 }
 
 async fn write(mut tx: Tx, new: &[NewPost]) -> Result<Vec<Option<Post>>, StoreError> {
@@ -261,7 +286,7 @@ fn post(new: &NewPost, now: Millis) -> Post {
         body: new.draft.body.clone(),
         category: new.draft.category.clone(),
         author: new.draft.author.clone(),
-        published_at: publish_at,
+        published_at: shown_date(state, publish_at),
     });
     Post {
         id: random_id(),

@@ -98,7 +98,7 @@ impl Store {
                 .clone()
                 .unwrap_or_else(|| old.category.clone()),
             author: old.author.clone(),
-            published_at: post.publish_at,
+            published_at: shown_date(post.state, post.publish_at),
         });
         let rewritten = (&revision.title, &revision.body, &revision.category)
             != (&old.title, &old.body, &old.category);
@@ -249,17 +249,26 @@ pub(super) fn storable(revision: Revision) -> Revision {
     }
 }
 
-/// The state and the date that readers see. A post that stays published keeps its date.
+/// The state, and the date that readers see or that a draft is meant for. A post that stays
+/// published keeps its date.
 pub(super) fn when(
     publish: Publish,
     now: Millis,
     dated: Option<Millis>,
 ) -> (PostState, Option<Millis>) {
     match publish {
-        Publish::Draft => (PostState::Draft, None),
+        Publish::Draft(at) => (PostState::Draft, at),
         Publish::Now => (PostState::Published, Some(dated.unwrap_or(now))),
         Publish::At(at) if at > now => (PostState::Scheduled, Some(at)),
         Publish::At(at) => (PostState::Published, Some(at)),
+    }
+}
+
+/// The date that a revision shows. The time that a draft is meant for is no part of what it says.
+pub(super) fn shown_date(state: PostState, publish_at: Option<Millis>) -> Option<Millis> {
+    match state {
+        PostState::Draft => None,
+        PostState::Scheduled | PostState::Published | PostState::Deleted => publish_at,
     }
 }
 

@@ -290,6 +290,15 @@ fn what_nobody_asked_for_in_chat_is_told_to_the_channel() {
 }
 
 #[test]
+fn a_channel_in_which_nothing_can_be_said_is_in_the_log() {
+    let mut club = Club::with(World::on_sqlite(), "notify = \"C0WRONG\"");
+    club.rendered();
+    let (serve, _url) = club.serve();
+    let line = serve.wait_for_line("channel_not_found", Duration::from_secs(10));
+    assert!(line.contains("WARN") && line.contains("C0WRONG"), "{line}");
+}
+
+#[test]
 fn a_flood_of_results_is_one_message() {
     let mut world = World::on_sqlite();
     for number in 0..30 {

@@ -1,9 +1,11 @@
 //! The editor keeps what is typed into it, and shows readers nothing that was not saved for them.
 
+use serde_json::{Value, json};
+
 use crate::club::{Club, id_in};
 use crate::support::http::get;
 use crate::support::slack::shown::Shown;
-use crate::support::slack::{ADA, ADMIN, Bad};
+use crate::support::slack::{ADA, ADMIN, Bad, CHANNEL, TEAM};
 use crate::support::world::{World, eventually};
 
 /// The page behind the link of a preview.
@@ -132,17 +134,20 @@ fn what_cannot_be_saved_stays_in_the_editor() {
 
     let typed = [("title", "A whole thought")];
     slack.press_with(&url, ADA, &opened, "editor.draft", None, &typed);
-    let over = slack.wait_for_modal(ADA, "There is no post");
+    let over = slack.wait_for_modal(ADA, "Copy your text");
     slack.close(&url, ADA, &over);
     assert_eq!(slack.modal(ADA).unwrap().view_id(), opened.view_id());
 
     // Where Slack shows nothing over it, a message says it.
     slack.always("views.push", Some(Bad::Error("push_limit_reached")));
     slack.press_with(&url, ADA, &opened, "editor.draft", None, &typed);
-    slack.wait_for_message("D0ADA", "There is no post");
+    slack.wait_for_message("D0ADA", "Copy your text");
     let below = slack.modal(ADA).unwrap();
     assert_eq!(below.view_id(), opened.view_id());
     assert!(!below.elements("body.0").is_empty(), "{:#}", below.json);
+    let errors = slack.submit(&url, ADA, &opened, &typed).errors();
+    let error = errors["title"].to_string();
+    assert!(error.contains("was deleted while"), "{errors:#}");
 }
 
 #[test]
@@ -163,4 +168,94 @@ fn a_draft_whose_writer_was_not_shown_that_it_is_saved_can_be_published() {
     slack.submit(&url, ADA, &opened, &typed);
     slack.wait_for_modal(ADA, "on its way");
     assert_eq!(club.feed(&url, "garden"), ["A whole thought"]);
+}
+
+#[test]
+fn a_title_alone_is_a_post() {
+    let club = club();
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    let message = json!({
+        "type": "message", "user": ADA, "ts": "1795252000.000100", "text": "The shed is open today",
+    });
+    slack.message_shortcut(&url, TEAM, ADA, CHANNEL, "publish_message", &message);
+    let new = slack.wait_for_modal(ADA, "New post");
+    let reply = slack.submit(&url, ADA, &new, &[]);
+    assert_eq!(reply.errors(), Value::Null);
+    slack.close(&url, ADA, &slack.wait_for_modal(ADA, "on its way"));
+    assert_eq!(club.feed(&url, "garden"), ["The shed is open today"]);
+
+    // Changed, and looked at before.
+    let opened = editor(&club, &url, "list", "Edit post");
+    let typed = [("title", "The shed is shut today")];
+    slack.press_with(&url, ADA, &opened, "editor.preview", None, &typed);
+    let preview = slack.wait_for_modal(ADA, "ready to look at");
+    assert!(previewed(&url, &preview).contains("The shed is shut today"));
+    slack.close(&url, ADA, &preview);
+    let reply = slack.submit(&url, ADA, &opened, &typed);
+    assert_eq!(reply.errors(), Value::Null);
+    slack.close(&url, ADA, &slack.wait_for_modal(ADA, "on its way"));
+    assert_eq!(club.feed(&url, "garden"), ["The shed is shut today"]);
+
+    // A draft, published from a list.
+    club.draft(&url, ADA, "garden", "Soup at noon", "");
+    let drafts = club.ask(&url, ADA, "list drafts");
+    let publish = format!("post.publish {}", id_in(&drafts.words()));
+    let pressed = slack.press(&url, ADA, &drafts.shown(), "more", Some(&publish));
+    let said = slack.wait_for_responses(&pressed, 1).pop().unwrap().words();
+    assert!(said.contains("on its way"), "{said}");
+    assert_eq!(
+        club.feed(&url, "garden"),
+        ["Soup at noon", "The shed is shut today"]
+    );
+}
+
+#[test]
+fn a_draft_keeps_the_time_that_it_is_meant_for() {
+    let club = club();
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    club.ask(&url, ADA, "new garden");
+    let new = slack.wait_for_modal(ADA, "New post");
+    let typed = [
+        ("title", "Embargoed"),
+        ("body.0", "Later."),
+        ("when", "4102444800"),
+    ];
+    slack.press_with(&url, ADA, &new, "editor.draft", None, &typed);
+    let saved = slack.wait_for_modal(ADA, "draft is saved");
+    // Another time, of the draft that is there.
+    let typed = [("when", "4102448400")];
+    slack.press_with(&url, ADA, &saved, "editor.draft", None, &typed);
+    eventually("it is changed", || {
+        (club.audited("edit garden") == 1).then_some(())
+    });
+    let below = slack.wait_for_modal(ADA, "draft is saved");
+    slack.close(&url, ADA, &below);
+    let drafts = club.say(&url, ADA, "list drafts");
+    assert!(drafts.contains("Draft, changed"), "{drafts}");
+
+    let opened = editor(&club, &url, "list drafts", "Edit draft");
+    let when = &opened.elements("when")[0].1["initial_date_time"];
+    assert_eq!(when, 4_102_448_400_i64, "{:#}", opened.json);
+    slack.submit(&url, ADA, &opened, &[]);
+    slack.wait_for_modal(ADA, "will be published");
+    assert!(club.feed(&url, "garden").is_empty());
+}
+
+#[test]
+fn a_window_that_asks_before_a_post_is_deleted_has_no_dead_button() {
+    let club = club();
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    club.draft(&url, ADA, "garden", "Half a thought", "…");
+    club.ask(&url, ADA, "");
+    let main = slack.wait_for_modal(ADA, "Drafts (1)");
+    slack.press(&url, ADA, &main, "list", None);
+    let list = slack.wait_for_modal(ADA, "Draft, changed");
+    let delete = format!("post.delete {}", id_in(&list.words()));
+    slack.press(&url, ADA, &list, "more", Some(&delete));
+    let asked = slack.wait_for_modal(ADA, "Readers have not seen it");
+    assert!(asked.elements("dismiss").is_empty(), "{:#}", asked.json);
+    assert_eq!(asked.json["close"]["text"], "Keep it");
 }

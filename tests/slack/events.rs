@@ -125,6 +125,34 @@ fn an_edit_publishes_nothing_that_was_written_before_following() {
 }
 
 #[test]
+fn a_message_that_shows_nothing_has_no_post() {
+    let mut club = Club::new(World::on_sqlite());
+    club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
+    let (_serve, url) = club.serve();
+    let slack = &club.slack;
+    slack.wait_for_calls("conversations.history", 1);
+    let (ts, _) = slack.write(&url, TEAM, ADA, CHANNEL, "Said too soon");
+    eventually("it is a post", || {
+        (club.feed(&url, "garden") == ["Said too soon"]).then_some(())
+    });
+    let (_, invisible) = slack.write(&url, TEAM, ADA, CHANNEL, "\u{200b}");
+    assert_eq!(invisible.answer.status, 200);
+    let written: u64 = ts.split('.').next().unwrap().parse().unwrap();
+    let at = format!("{}.000000", written + 100);
+    slack.event(&url, TEAM, &changed(&ts, &at, ""));
+    eventually("the emptied one has none any more", || {
+        club.feed(&url, "garden").is_empty().then_some(())
+    });
+    // As if it had been deleted.
+    let at = format!("{}.000000", written + 200);
+    slack.event(&url, TEAM, &changed(&ts, &at, "Said again"));
+    slack.write(&url, TEAM, ADA, CHANNEL, "Something else");
+    eventually("only the next one is a post", || {
+        (club.feed(&url, "garden") == ["Something else"]).then_some(())
+    });
+}
+
+#[test]
 fn what_somebody_wrote_in_the_editor_is_not_written_over() {
     let mut club = Club::new(World::on_sqlite());
     club.garden(&format!(", channels = [\"{CHANNEL}\"]"));
@@ -180,6 +208,8 @@ fn what_somebody_wrote_in_the_editor_is_not_written_over() {
 fn channels_are_followed_and_unfollowed_in_chat() {
     let mut club = Club::new(World::on_sqlite());
     club.rendered();
+    let of_team = format!("slack = {{ workspace = \"{TEAM}\" }}");
+    club.world.rendered("notes", &of_team);
     club.slack.add_channel(TEAM, "C0NEWS", "news", false);
     let (_serve, url) = club.serve();
     let slack = &club.slack;
@@ -191,6 +221,7 @@ fn channels_are_followed_and_unfollowed_in_chat() {
     eventually("it is a post", || {
         (club.feed(&url, "garden") == ["First news"]).then_some(())
     });
+    club.says(&url, ADA, "info garden", &["<#C0NEWS>"]);
     let asked = club.ask(&url, ADMIN, "unfollow <#C0NEWS|news>").shown();
     assert!(
         asked.words().contains("One post came from it"),
@@ -204,6 +235,18 @@ fn channels_are_followed_and_unfollowed_in_chat() {
     eventually("its posts are gone", || {
         club.feed(&url, "garden").is_empty().then_some(())
     });
+    // Of a channel that was mirrored elsewhere before, only what this site has of it goes.
+    club.says(&url, ADMIN, follow, &["becomes posts of The garden site"]);
+    slack.write(&url, TEAM, ADA, "C0NEWS", "Kept news");
+    eventually("it is a post", || {
+        (club.feed(&url, "garden") == ["Kept news"]).then_some(())
+    });
+    let asked = club.ask(&url, ADMIN, "unfollow <#C0NEWS|news>").shown();
+    let pressed = slack.press(&url, ADMIN, &asked, "unfollow", None);
+    slack.wait_for_responses(&pressed, 1);
+    let follow = "follow <#C0NEWS|news> notes";
+    club.says(&url, ADMIN, follow, &["becomes posts of The notes site"]);
+    club.says(&url, ADMIN, "unfollow <#C0NEWS|news>", &["No post came"]);
     for words in ["follow garden", "unfollow garden"] {
         assert!(
             club.audited(words) >= 1,

@@ -36,6 +36,16 @@ fn long_lists_have_pages() {
     let pressed = slack.press(&url, ADA, &second, "list:2", None);
     let third = slack.wait_for_responses(&pressed, 1).pop().unwrap();
     assert!(third.words().contains("Post 00"), "{}", third.words());
+    // A page that was there before posts were deleted: the last one is shown.
+    for id in club.world.sql("SELECT id FROM post ORDER BY title LIMIT 4") {
+        club.world.ok(&["delete", &id]);
+    }
+    let pressed = slack.press(&url, ADA, &second, "list:2", None);
+    let last = slack.wait_for_responses(&pressed, 1).pop().unwrap().words();
+    assert!(
+        last.contains("Page 2 of 2, 19 posts") && last.contains("Post 04"),
+        "{last}"
+    );
 }
 
 #[test]

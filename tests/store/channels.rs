@@ -112,7 +112,7 @@ async fn its_posts_go_with_it(db: Db) {
     for (source, site, publish) in [
         ("slack:T1:C1:1", foo, Publish::Now),
         ("slack:T1:C1:2", foo, Publish::Now),
-        ("slack:T1:C1:3", foo, Publish::Draft),
+        ("slack:T1:C1:3", foo, Publish::Draft(None)),
         ("slack:T1:C1:4", foo, Publish::Now),
         ("slack:T1:C11:1", foo, Publish::Now),
         ("slack:T2:C1:1", foo, Publish::Now),

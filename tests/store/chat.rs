@@ -132,7 +132,7 @@ async fn events_in_the_order_in_which_they_came(db: Db) {
 
 async fn a_link_shows_the_version_that_it_was_made_for(db: Db) {
     let (store, foo) = with_foo(&db).await;
-    let text = draft("Hello", Publish::Draft);
+    let text = draft("Hello", Publish::Draft(None));
     let post = store
         .new_post(&foo.id, &foo.name, &text, &ann())
         .await
@@ -216,10 +216,10 @@ async fn posts_of_some_sites_or_somebody(db: Db) {
     let later = everything(&store).await.now.plus(Duration::from_secs(60));
     for (site, title, publish, by) in [
         (0, "a now", Publish::Now, ann()),
-        (0, "a draft", Publish::Draft, bob.clone()),
+        (0, "a draft", Publish::Draft(None), bob.clone()),
         (1, "b later", Publish::At(later), ann()),
         (1, "b now", Publish::Now, bob.clone()),
-        (2, "c draft", Publish::Draft, ann()),
+        (2, "c draft", Publish::Draft(None), ann()),
         (2, "c gone", Publish::Now, bob.clone()),
     ] {
         let text = draft(title, publish);
@@ -295,7 +295,7 @@ async fn posts_of_some_sites_or_somebody(db: Db) {
 
 async fn what_is_over_is_cleaned_up(db: Db) {
     let (store, foo) = with_foo(&db).await;
-    let text = draft("Hello", Publish::Draft);
+    let text = draft("Hello", Publish::Draft(None));
     let post = store
         .new_post(&foo.id, &foo.name, &text, &ann())
         .await

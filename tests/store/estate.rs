@@ -413,7 +413,7 @@ async fn the_next_scheduled_post(db: Db) {
     for (title, publish) in [
         ("later", Publish::At(soon.plus(Duration::from_secs(1)))),
         ("soon", Publish::At(soon)),
-        ("draft", Publish::Draft),
+        ("draft", Publish::Draft(None)),
         ("now", Publish::Now),
     ] {
         store

@@ -43,7 +43,7 @@ async fn a_post_from_its_draft_to_its_end(db: Db) {
         body: "*world*".to_owned(),
         category: Some("news".to_owned()),
         author: Some("Ann".to_owned()),
-        publish: Publish::Draft,
+        publish: Publish::Draft(None),
     };
     let post = store.new_post(&foo.id, &foo.name, &new, &by).await.unwrap();
     assert_eq!(post.slug.as_str(), "hello-world");
@@ -95,7 +95,7 @@ async fn a_post_from_its_draft_to_its_end(db: Db) {
     assert_eq!(version(&store, &foo).await, 2);
 
     let change = PostChange {
-        publish: Some(Publish::Draft),
+        publish: Some(Publish::Draft(None)),
         ..PostChange::default()
     };
     let taken_back = store
@@ -171,6 +171,29 @@ async fn a_scheduled_post_is_published_when_its_time_has_come(db: Db) {
     let (_, part) = store.posts_part(&foo.id).await.unwrap();
     assert_eq!(part.items().count(), 2);
 
+    // The time that a draft is meant for publishes nothing, and is no part of what it says.
+    let idea = draft("Some day", Publish::Draft(Some(past)));
+    let idea = store
+        .new_post(&foo.id, &foo.name, &idea, &by)
+        .await
+        .unwrap();
+    assert_eq!(store.publish_due_posts().await.unwrap(), 0);
+    let rewritten = PostChange {
+        body: Some("More of it".to_owned()),
+        ..PostChange::default()
+    };
+    let idea = store.edit_post(&idea.id, &rewritten, &by).await;
+    let idea = idea.unwrap().unwrap();
+    assert_eq!(
+        (idea.state, idea.publish_at),
+        (PostState::Draft, Some(past))
+    );
+    assert_eq!(idea.revision.published_at, None);
+    assert_eq!(version(&store, &foo).await, 2);
+    let newest = &store.posts(&Default::default(), 9).await.unwrap()[0];
+    assert_eq!(newest.id, idea.id, "in its place by when it was changed");
+    store.delete_post(&idea.id, &by).await.unwrap().unwrap();
+
     // Scheduled, then wanted at once: dated now.
     let soon = draft("Soon", Publish::At(tomorrow));
     let soon = store
@@ -226,7 +249,7 @@ async fn a_deleted_post_is_gone_and_kept(db: Db) {
     let second = publish(&store, &foo, "Hello").await;
     assert_eq!(second.slug.as_str(), "hello-2");
 
-    let idea = draft("Idea", Publish::Draft);
+    let idea = draft("Idea", Publish::Draft(None));
     let idea = store
         .new_post(&foo.id, &foo.name, &idea, &by)
         .await
@@ -361,7 +384,7 @@ async fn only_published_posts_count(db: Db) {
     let (store, foo) = with_foo(&db).await;
     let now = everything(&store).await.now;
     let later = Publish::At(now.plus(Duration::from_secs(60)));
-    for (title, publish) in [("Draft", Publish::Draft), ("Later", later)] {
+    for (title, publish) in [("Draft", Publish::Draft(None)), ("Later", later)] {
         store
             .new_post(&foo.id, &foo.name, &draft(title, publish), &ann())
             .await
@@ -576,4 +599,29 @@ async fn changes_of_posts_are_in_the_audit_trail(db: Db) {
             ("new", "ann", account),
         ]
     );
+}
+
+/// SQLite writes the posts of many writers together. If that fails, each is written by itself, and
+/// somebody may have been told meanwhile that theirs is not.
+#[tokio::test]
+async fn a_post_that_nobody_waits_for_any_more_is_not_written() {
+    let db = Db::sqlite();
+    let (store, foo) = with_foo(&db).await;
+    let by = ann();
+    let text = draft("Hello", Publish::Now);
+    let unstorable = store.new_post("no-such-site", &foo.name, &text, &by);
+    let given_up = store.new_post(&foo.id, &foo.name, &text, &by);
+    tokio::select! {
+        biased;
+        refused = unstorable => { refused.unwrap_err(); }
+        _ = given_up => panic!("it was behind the other one"),
+    }
+    let text = draft("Goodbye", Publish::Now);
+    store
+        .new_post(&foo.id, &foo.name, &text, &by)
+        .await
+        .unwrap();
+    let posts = store.posts(&PostFilter::default(), 9).await.unwrap();
+    let titles: Vec<&str> = posts.iter().map(|post| post.title.as_str()).collect();
+    assert_eq!(titles, ["Goodbye"]);
 }

@@ -162,7 +162,7 @@ async fn every_change_is_made_once(db: Db) {
 async fn what_was_done_can_be_asked(db: Db) {
     let (store, foo) = with_foo(&db).await;
     assert!(store.done("view-1").await.unwrap().is_none());
-    let text = draft("Hello", Publish::Draft);
+    let text = draft("Hello", Publish::Draft(None));
     let post = store
         .new_post(&foo.id, &foo.name, &text, &asking("view-1"))
         .await

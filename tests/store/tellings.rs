@@ -191,7 +191,7 @@ async fn from_a_change_to_its_end(db: Db) {
 async fn only_what_readers_see_is_promised(db: Db) {
     let (store, foo) = with_foo(&db).await;
     let by = asking();
-    let text = draft("Hello", Publish::Draft);
+    let text = draft("Hello", Publish::Draft(None));
     let post = store
         .new_post(&foo.id, &foo.name, &text, &by)
         .await

@@ -12,7 +12,7 @@ pub use json::json;
 pub use markdown::markdown;
 pub use plain::plain;
 pub use text::{TextOptions, text};
-pub use words::{cause, duration, pause, reason};
+pub use words::{cause, duration, pause, reason, reason_in_chat};
 
 #[cfg(test)]
 mod tests;

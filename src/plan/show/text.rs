@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use super::changes::{Change, Explanation, Op};
 use super::plain::plain;
-use super::words::{day, duration, reason};
+use super::words::{day, duration, reason, reason_in_chat};
 use crate::model::{BudgetState, Counts, Decision, Input, Origin, Plan, SiteName, SitePlan};
 
 /// How a plan is printed.
@@ -15,6 +15,8 @@ pub struct TextOptions {
     pub verbose: bool,
     /// With ANSI colours.
     pub colour: bool,
+    /// For a workspace, as [`reason_in_chat`] has it.
+    pub in_chat: bool,
     /// Columns of the terminal: longer reasons go on under themselves. `None`: one line each.
     pub width: Option<usize>,
 }
@@ -52,7 +54,11 @@ pub fn text(
         };
         let name = site.site.as_str();
         let indent = 2 + 2 + names.max(name.len()) + 2 + verbs + 2;
-        let reason = fold(&reason(site, plan.now), indent, options.width);
+        let reason = match options.in_chat {
+            true => reason_in_chat(site, plan.now),
+            false => reason(site, plan.now),
+        };
+        let reason = fold(&reason, indent, options.width);
         let _infallible = writeln!(
             out,
             "  {on}{mark}{off} {name:names$}  {on}{:verbs$}{off}  {reason}",

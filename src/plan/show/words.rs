@@ -57,6 +57,17 @@ pub fn reason(site: &SitePlan, now: Millis) -> String {
     reason
 }
 
+/// The same in chat, where commands begin with a slash. A workspace may be one of many: how many
+/// sites there are is not its business, and to let them through is the operator's.
+pub fn reason_in_chat(site: &SitePlan, now: Millis) -> String {
+    match &site.decision {
+        Decision::Attention(Attention::Refused(_)) => {
+            "more sites than the limit allows would be built at once: an operator has to let them through".to_owned()
+        }
+        _ => reason(site, now).replace("`microblot ", "`/microblot "),
+    }
+}
+
 /// The pause of a site that does not wait for its end: there is nothing yet for it to hold back,
 /// but people count on it, or have forgotten it.
 pub fn pause(site: &SitePlan, now: Millis) -> Option<String> {

@@ -179,6 +179,28 @@ before
 }
 
 #[test]
+fn a_list_goes_on_behind_what_is_in_one_of_its_items() {
+    insta::assert_snapshot!(
+        md("1. first\n2. second\n    • sub\n    • more\n3. third\n    1. one\n    2. two\n4. fourth"),
+        @r###"
+1. first
+2. second
+   - sub
+   - more
+3. third
+   1. one
+   2. two
+4. fourth
+"###
+    );
+    // Another list is between them.
+    assert_eq!(
+        md("1. first\n• other\n2. second"),
+        "1. first\n- other\n\n2\\. second"
+    );
+}
+
+#[test]
 fn it_renders_as_it_was_meant() {
     insta::assert_snapshot!(markdown_to_html(&md(
         "*Release* of <https://example.org|v2> :rocket:\nby <@U1>\n• `a|b`\n• ~old~\n&gt; said\n<script>alert(1)</script> &lt;script&gt;\n```\n# code & <b>\n```"
@@ -206,6 +228,12 @@ fn a_title_is_the_first_line_and_nothing_is_lost() {
         ("One line", "One line", ""),
         ("**Title** of it\n\nThe text", "Title of it", "The text"),
         ("First\\\nsecond", "First", "second"),
+        (
+            "It is ~~cancelled~~ moved",
+            "It is cancelled moved",
+            "It is ~~cancelled~~ moved",
+        ),
+        ("\u{200b}", "Untitled", "\u{200b}"),
         (r"\# 1\*2", "# 1*2", ""),
         (
             "See [this](https://example.org)\n\nx",

@@ -73,7 +73,7 @@ impl Spoken {
 
     /// Whether there is nothing in it that can be shown elsewhere.
     pub fn is_empty(&self) -> bool {
-        self.text.trim().is_empty() && self.files.is_empty()
+        crate::markdown::is_blank(&self.text) && self.files.is_empty()
     }
 
     /// What is left of a deleted message that others had replied to.

@@ -152,10 +152,12 @@ fn fields(text: &Parts) -> Vec<Block> {
                 0 => "Text".to_owned(),
                 _ => format!("Text, part {}", at + 1),
             };
-            let block = Block::input(&body(at), &label, TextInput::lines().initial(part));
+            // A title alone is a post, as short messages are.
+            let block =
+                Block::input(&body(at), &label, TextInput::lines().initial(part)).optional();
             match at {
                 0 => block.with_hint("Markdown: **bold**, _italic_, [link](https://…), # heading"),
-                _ => block.optional(),
+                _ => block,
             }
         })
         .collect();
@@ -213,6 +215,7 @@ impl Typed {
         Self {
             title: filled(TITLE)
                 .map(|title| crate::markdown::words(&title))
+                .filter(|title| !crate::markdown::is_blank(title))
                 .unwrap_or_default(),
             site: meta.site.clone().or_else(|| filled(SITE)?.parse().ok()),
             text,
@@ -229,8 +232,8 @@ impl Typed {
     }
 
     /// What is wrong with which field, for
-    /// [`ViewReply::Errors`](crate::slack::blocks::ViewReply::Errors). Drafts need only a title.
-    pub fn problems(&self, is_draft: bool) -> BTreeMap<String, String> {
+    /// [`ViewReply::Errors`](crate::slack::blocks::ViewReply::Errors). A post needs only a title.
+    pub fn problems(&self) -> BTreeMap<String, String> {
         let mut problems = BTreeMap::new();
         let mut problem = |field: &str, text: &str| {
             problems.insert(field.to_owned(), text.to_owned());
@@ -244,9 +247,7 @@ impl Typed {
             problem(SITE, "Choose the blog that it is for.");
         }
         let body = self.body();
-        if body.trim().is_empty() && !is_draft {
-            problem(&self::body(0), "There is nothing to publish yet.");
-        } else if units(&body) > LONGEST || self.text.parts.len() > FIELDS {
+        if units(&body) > LONGEST || self.text.parts.len() > FIELDS {
             problem(
                 &self::body(0),
                 &format!("This is longer than the editor can show again: at most {LONGEST_SHOWN}."),

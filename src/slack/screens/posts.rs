@@ -1,6 +1,6 @@
 //! Lists of posts, and the question before one is deleted.
 
-use super::actions::{Action, ListOf, MORE};
+use super::actions::{Action, Callback, ListOf, MORE};
 use super::messages::page;
 use super::sites::TITLE;
 use crate::chat::grammar::Which;
@@ -170,15 +170,17 @@ fn state(row: &PostRow) -> Mrkdwn {
 
 /// Whether to delete a post, as a message.
 pub fn confirm_delete(row: &PostRow) -> Message {
-    Message::new("Delete this post?", question(row))
+    let keep = Action::Dismiss.button("Keep it");
+    Message::new("Delete this post?", question(row, Some(keep.into())))
 }
 
-/// Whether to delete a post, as a modal.
+/// Whether to delete a post, as a modal: it is kept by closing it.
 pub fn confirm_delete_view(row: &PostRow) -> View {
-    page("Delete this post?", question(row))
+    let blocks = question(row, None);
+    View::modal(Callback::Page.id(), "Delete this post?", "Keep it", blocks)
 }
 
-fn question(row: &PostRow) -> Vec<Block> {
+fn question(row: &PostRow, keep: Option<Element>) -> Vec<Block> {
     let text = Mrkdwn::new()
         .raw("Delete ")
         .bold(&row.title)
@@ -188,14 +190,8 @@ fn question(row: &PostRow) -> Vec<Block> {
             PostState::Published => "? It goes from the site as soon as the site is built.",
             _ => "? Readers have not seen it.",
         });
-    let buttons = [
-        Action::Delete(row.id.clone())
-            .button("Delete")
-            .danger()
-            .into(),
-        Action::Dismiss.button("Keep it").into(),
-    ];
+    let delete = Action::Delete(row.id.clone()).button("Delete").danger();
     let mut blocks = vec![Block::section(text)];
-    blocks.extend(Block::actions(buttons));
+    blocks.extend(Block::actions([delete.into()].into_iter().chain(keep)));
     blocks
 }

@@ -79,6 +79,8 @@ pub struct SiteRowView {
     pub mood: Mood,
     /// Why, in a line.
     pub reason: String,
+    /// Whether there is a pause to end, or a failure to forgive.
+    pub may_resume: bool,
 }
 
 impl SiteRowView {
@@ -90,6 +92,11 @@ impl SiteRowView {
             url: url.to_owned(),
             mood: Mood::of(plan),
             reason: reason(plan, now),
+            may_resume: Mood::of(plan) == Mood::Paused
+                || matches!(
+                    plan.decision,
+                    Decision::Attention(Attention::Stalled { .. } | Attention::Broken { .. })
+                ),
         }
     }
 }
@@ -97,15 +104,11 @@ impl SiteRowView {
 /// The reason of a decision, with what can be done about it in chat.
 pub(super) fn reason(plan: &SitePlan, now: Millis) -> String {
     match &plan.decision {
-        Decision::Attention(Attention::Refused(refusal)) => format!(
-            "{} of {} sites would be built at once, and the limit is {}: an operator has to let them through",
-            refusal.count, refusal.total, refusal.limit
-        ),
         Decision::Unchanged => match show::pause(plan, now) {
             Some(pause) => format!("up to date; {pause}"),
             None => "up to date".to_owned(),
         },
-        _ => show::reason(plan, now).replace("`microblot ", "`/microblot "),
+        _ => show::reason_in_chat(plan, now),
     }
 }
 
@@ -193,7 +196,7 @@ pub fn status(site: &SiteView) -> Message {
     }));
     blocks.extend(recent.iter().take(3).map(|row| Block::section(build(row))));
     let name = &row.name;
-    let resume = matches!(row.mood, Mood::Paused | Mood::Attention).then(|| {
+    let resume = row.may_resume.then(|| {
         Action::Resume(name.clone())
             .button("Resume")
             .primary()
@@ -214,7 +217,11 @@ pub fn status(site: &SiteView) -> Message {
 
 /// What would be done about every site: the same plan as on the command line.
 pub fn plan(plan: &Plan) -> Message {
-    let text = show::text(plan, &BTreeMap::new(), show::TextOptions::default());
+    let options = show::TextOptions {
+        in_chat: true,
+        ..show::TextOptions::default()
+    };
+    let text = show::text(plan, &BTreeMap::new(), options);
     let mut blocks = vec![Block::header("Plan")];
     blocks.extend(code(
         &text,

@@ -16,7 +16,7 @@ use super::*;
 use crate::chat::grammar::Which;
 use crate::model::{
     Attention, BuildId, BuildState, Counts, Decision, InputProblem, Inputs, Millis, Origin, Plan,
-    PlanId, PostId, PostState, SiteName, SitePlan,
+    PlanId, PostId, PostState, Refusal, Share, SiteName, SitePlan,
 };
 use crate::slack::blocks::limits::check;
 use crate::slack::blocks::tests::hostile;
@@ -136,6 +136,7 @@ fn row(n: usize, text: &str, mood: Mood) -> SiteRowView {
         url: format!("https://{n}.example.org/"),
         mood,
         reason: text.to_owned(),
+        may_resume: matches!(mood, Mood::Paused | Mood::Attention),
     }
 }
 
@@ -308,7 +309,7 @@ paused by ann
     insta::assert_snapshot!(seen(&sites::plan(&a_plan(2, "no such file: `x`"))), @r###"
 # Plan
 ```
-  ! site-0  attention  the build of this very content failed: no such file: `x`; edit it or run `microblot rebuild site-0`
+  ! site-0  attention  the build of this very content failed: no such file: `x`; edit it or run `/microblot rebuild site-0`
   ! site-1  attention  no such file: `x`
 
 Plan: 0 to build, 0 waiting, 2 need attention, 0 to forget, 0 unchanged.
@@ -436,6 +437,34 @@ close: Close
 [Open the preview]
 "###);
     insta::assert_snapshot!(seen(&editor::too_long(&id(1), "War and Peace")), @r###"*War and Peace* is too long for Slack's editor, which takes 48,000 characters. Edit it on the command line: `microblot edit 1000000000 --file post.md`"###);
+}
+
+/// Nothing that a workspace can do lets it through, and it is not told of the sites of others.
+#[test]
+fn a_site_that_a_safety_rail_refused_is_the_operators() {
+    let mut all = a_plan(1, "x");
+    all.sites[0].decision = Decision::Attention(Attention::Refused(Refusal {
+        count: 4711,
+        total: 5813,
+        limit: Share(50),
+    }));
+    let row = SiteRowView::new(&all.sites[0], AT, "Foo", "https://foo.example.org/");
+    let status = seen(&sites::status(&SiteView {
+        row,
+        built_at: None,
+        recent: Vec::new(),
+        may_run: true,
+        problem: None,
+    }));
+    for shown in [status, seen(&sites::plan(&all))] {
+        assert!(
+            shown.contains("an operator has to let them through"),
+            "{shown}"
+        );
+        for word in ["[Resume]", "4711", "5813", "--force", "adopt"] {
+            assert!(!shown.contains(word), "{word} in {shown}");
+        }
+    }
 }
 
 #[test]
@@ -612,7 +641,7 @@ fn what_is_typed_comes_back_as_one_text() {
         (typed.title.as_str(), typed.at, &typed.category),
         ("A title", Some(AT), &None)
     );
-    assert_eq!(typed.problems(false), BTreeMap::new());
+    assert_eq!(typed.problems(), BTreeMap::new());
 
     fields.insert(editor::body(2), "more".to_owned());
     let typed = Typed::read(&meta, |field| fields.get(field).cloned());
@@ -629,9 +658,8 @@ fn what_is_typed_comes_back_as_one_text() {
 #[test]
 fn problems_are_told_at_their_fields() {
     let nothing = Typed::read(&EditorMeta::default(), |_| None);
-    let fields: Vec<_> = nothing.problems(false).into_keys().collect();
-    assert_eq!(fields, ["body.0", "site", "title"]);
-    let fields: Vec<_> = nothing.problems(true).into_keys().collect();
+    // A text is no need: messages of one line are posts that are a title alone.
+    let fields: Vec<_> = nothing.problems().into_keys().collect();
     assert_eq!(fields, ["site", "title"]);
     let long = Typed {
         title: "x".repeat(129),
@@ -642,7 +670,7 @@ fn problems_are_told_at_their_fields() {
         },
         ..nothing
     };
-    let fields: Vec<_> = long.problems(false).into_keys().collect();
+    let fields: Vec<_> = long.problems().into_keys().collect();
     assert_eq!(fields, ["body.0", "title"]);
 }
 
@@ -822,7 +850,7 @@ proptest! {
         Action::parse(MORE, Some(&value));
         EditorMeta::parse(&value);
         let meta = EditorMeta { joins: id, ..EditorMeta::default() };
-        Typed::read(&meta, |_| Some(value.clone())).problems(false);
+        Typed::read(&meta, |_| Some(value.clone())).problems();
     }
 }
 

@@ -36,6 +36,7 @@ on_both![
     an_asked_for_pause_is_kept,
     a_failure_is_tried_again_later,
     an_unknown_outcome_is_not_fired_again,
+    a_hook_that_never_answers_needs_a_person_in_the_end,
     a_missing_variable_is_named,
     the_code_revision_is_an_input,
     aggregates_follow_their_members,
@@ -794,6 +795,27 @@ fn an_unknown_outcome_is_not_fired_again(mut world: World) {
     assert_eq!(world.reconcile(), ["foo"]);
     assert_eq!(world.hooks.calls_of("bar").len(), 1);
     assert_eq!(world.planned(), [""; 0]);
+}
+
+fn a_hook_that_never_answers_needs_a_person_in_the_end(mut world: World) {
+    world.hosted("foo", "");
+    world.hooks.always("foo", Answer::Reset);
+    let deadline_is_over = || world.sql("UPDATE build SET deadline = 1 WHERE state = 'unknown'");
+    for calls in 1..=5 {
+        world.fails(&["reconcile"]);
+        assert_eq!(world.hooks.calls_of("foo").len(), calls);
+        deadline_is_over();
+    }
+    world.fails(&["reconcile"]);
+    assert_eq!(world.hooks.calls_of("foo").len(), 5);
+    let expected = "foo: attention, stalled after 5 builds without an answer; see whether the hook \
+                    works, then run `microblot resume foo`";
+    assert_eq!(world.planned(), [expected]);
+
+    world.ok(&["resume", "foo"]);
+    world.hooks.always("foo", Answer::Ok);
+    assert_eq!(world.reconcile(), ["foo"]);
+    assert!(world.planned().is_empty());
 }
 
 fn a_missing_variable_is_named(mut world: World) {

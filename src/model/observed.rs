@@ -114,7 +114,13 @@ pub struct Broken {
     pub error: String,
 }
 
-/// Builds of one content in a row that came to nothing, though nobody refused them.
+impl Vain {
+    /// After this many builds in a row that nobody answered a person is asked to look.
+    pub const UNANSWERED: u32 = 5;
+}
+
+/// Builds of one content in a row that came to nothing, though nobody refused them: hosted ones were
+/// sent and never answered, rendered ones found other files than were listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Vain {
     /// The content.

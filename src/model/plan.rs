@@ -194,6 +194,11 @@ pub enum Attention {
         /// When it is tried once more all the same; `None`: never by itself.
         retry_at: Option<Millis>,
     },
+    /// This very content was sent again and again, and nobody answered.
+    Unanswered {
+        /// How often in a row.
+        builds: u32,
+    },
     /// The builder failed to build this very content.
     Broken {
         /// What it said.

@@ -60,6 +60,13 @@ pub(super) fn gone(site: &SiteName, vain: &Vain) -> Option<Millis> {
     Some(vain.at.plus(spread(site, over, pause(over))))
 }
 
+/// When content may be sent again that was never answered; `None`: at once, since the deadline alone
+/// was patience enough. From the second time on the wait doubles from the timeout.
+pub(super) fn unanswered(timeout: Duration, vain: &Vain) -> Option<Millis> {
+    let doublings = vain.count.checked_sub(2)?;
+    Some(vain.at.plus(timeout.saturating_mul(1 << doublings.min(16))))
+}
+
 fn pause(failures: u32) -> Duration {
     FIRST
         .saturating_mul(1 << failures.saturating_sub(1).min(16))

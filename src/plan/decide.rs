@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::backoff::{self, Retry};
 use crate::model::{
     Attention, BuildId, BuildState, Cause, ContentHash, Decision, DesiredSite, Flight, Inputs,
-    Longer, Millis, ObservedSite, Rebuild, SiteName, Target, Timing, Trigger, Wait,
+    Longer, Millis, ObservedSite, Rebuild, SiteName, Target, Timing, Trigger, Vain, Wait,
 };
 
 /// What one site wants, before it has to share.
@@ -143,19 +143,26 @@ pub(super) fn decide(
         }
     }
     // Whatever makes builds of one content come to nothing, it must never make a loop of them.
-    if let Some(vain) = &seen.vain
-        && vain.hash == target.hash
-        && let Some(at) = backoff::gone(name, vain)
-        && now < at
-        && !is_asked_since(vain.at)
-    {
-        return not_due(Decision::Wait {
-            why: Wait::Backoff {
-                failures: vain.count,
-                error: vain.error.clone(),
-            },
-            until: Some(at),
-        });
+    if let Some(vain) = in_vain(seen, target, now) {
+        let hosted = site.builder.is_hosted();
+        if hosted && vain.count >= Vain::UNANSWERED {
+            return not_due(Decision::Attention(Attention::Unanswered {
+                builds: vain.count,
+            }));
+        }
+        let at = match hosted {
+            true => backoff::unanswered(site.timing.timeout, &vain),
+            false => backoff::gone(name, &vain),
+        };
+        if let Some(at) = at.filter(|at| now < *at && !is_asked_since(vain.at)) {
+            return not_due(Decision::Wait {
+                why: Wait::Backoff {
+                    failures: vain.count,
+                    error: vain.error,
+                },
+                until: Some(at),
+            });
+        }
     }
 
     let (since, drift_since) = match &seen.wanted {
@@ -231,6 +238,25 @@ fn in_flight(
             request: flight.request.clone(),
         }
     }
+}
+
+/// The builds of this content that came to nothing, with the one whose deadline is over: the claim
+/// that takes its place is what stores it.
+fn in_vain(seen: &ObservedSite, target: &Target, now: Millis) -> Option<Vain> {
+    let stored = seen.vain.clone().filter(|vain| vain.hash == target.hash);
+    let lost = seen.flight.as_ref().filter(|flight| {
+        flight.state == BuildState::Unknown && flight.hash == target.hash && flight.deadline <= now
+    });
+    let Some(lost) = lost else {
+        return stored;
+    };
+    let (count, error) = stored.map_or_else(Default::default, |vain| (vain.count, vain.error));
+    Some(Vain {
+        hash: target.hash,
+        count: count.saturating_add(1),
+        at: lost.deadline,
+        error,
+    })
 }
 
 impl InFlight {

@@ -882,6 +882,63 @@ fn after_many_failures_a_person_is_asked_to_look() {
     ));
 }
 
+/// Lost so often before, and once more at NOW.
+fn unanswered(before: u32) -> ObservedSite {
+    ObservedSite {
+        flight: Some(Flight {
+            deadline: NOW,
+            ..unknown("b")
+        }),
+        vain: (before > 0).then(|| Vain {
+            hash: hash("b"),
+            count: before,
+            at: ago(1_800),
+            error: "no answer".into(),
+        }),
+        ..settled()
+    }
+}
+
+#[test]
+fn a_hook_that_never_answers_is_called_less_and_less_often() {
+    assert!(builds(&decision(wants("b"), unanswered(0))));
+    for (before, wait) in [(1, 1_800), (2, 3_600), (3, 7_200)] {
+        let decided = decision(wants("b"), unanswered(before));
+        assert_eq!(waits_until(&decided), later(wait));
+        assert!(matches!(
+            decided,
+            Decision::Wait {
+                why: Wait::Backoff { failures, .. },
+                ..
+            } if failures == before + 1
+        ));
+        let at = |at| one(wants("b"), unanswered(before), at).decision;
+        assert!(!builds(&at(just_before(later(wait)))));
+        assert!(builds(&at(later(wait))));
+    }
+}
+
+#[test]
+fn a_hook_that_never_answered_five_times_needs_a_person_until_the_content_changes() {
+    let requested = DesiredSite {
+        rebuild: Some(request()),
+        ..wants("b")
+    };
+    for site in [wants("b"), requested] {
+        let decided = one(site, unanswered(4), later(1_000_000)).decision;
+        let expected = Decision::Attention(Attention::Unanswered { builds: 5 });
+        assert_eq!(decided, expected);
+    }
+    let other = one(wants("c"), unanswered(4), later(1_000_000)).decision;
+    assert!(builds(&other));
+    // Whoever resumes it, or asks for a build, forgives what was before.
+    let forgiven = ObservedSite {
+        vain: None,
+        ..unanswered(4)
+    };
+    assert!(builds(&decision(wants("b"), forgiven)));
+}
+
 fn gone(content: &str, count: u32) -> ObservedSite {
     ObservedSite {
         vain: Some(Vain {
@@ -897,6 +954,10 @@ fn gone(content: &str, count: u32) -> ObservedSite {
 
 #[test]
 fn content_that_is_gone_each_time_it_is_built_waits_until_it_is_other_content() {
+    let wants = |content| DesiredSite {
+        builder: BuilderKind::Render,
+        ..wants(content)
+    };
     for count in [1, 2] {
         assert!(builds(&decision(wants("b"), gone("b", count))), "{count}");
     }

@@ -267,7 +267,19 @@ async fn replace(
         "UPDATE observed SET uncertain = TRUE, seq = $2 WHERE site IN (SELECT e.value->>'id' FROM ",
         "($1) AS e)"
     );
-    tx!(tx, conn => sqlx::query(sql).bind(Json(&sites)).bind(stamp.0).execute(conn).await.map(|_| ())?);
+    tx!(&mut *tx, conn => sqlx::query(sql).bind(Json(&sites)).bind(stamp.0).execute(conn).await.map(|_| ())?);
+    // Only a build that was sent has a detail: what was seen instead of an answer. That of a dead
+    // holder has none, and says nothing about the hook.
+    let builds = keyed(replaced.iter().map(|(build, _)| build.as_str()));
+    let sql = each!(
+        tx.dialect(),
+        "UPDATE observed SET vain_hash = b.content_hash, vain_at = b.deadline, \
+         vain_count = CASE WHEN vain_hash = b.content_hash THEN vain_count + 1 ELSE 1 END, \
+         vain_error = b.detail FROM ",
+        "($1) AS e JOIN build b ON b.id = e.value->>'id' \
+         WHERE observed.site = b.site AND b.state = 'lost' AND b.detail IS NOT NULL"
+    );
+    tx!(tx, conn => sqlx::query(sql).bind(Json(&builds)).execute(conn).await.map(|_| ())?);
     Ok(replaced.into_iter().map(|(build, _)| build).collect())
 }
 

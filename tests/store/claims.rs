@@ -21,6 +21,7 @@ on_both!(
     a_living_holder_is_not_robbed,
     a_dead_holders_claim_is_taken_over,
     an_unknown_build_gives_way,
+    builds_that_nobody_answered_are_counted,
     a_build_that_ended_meanwhile_is_not_replaced,
     what_happened_since_the_decision_makes_it_void,
     a_holder_renews_only_its_own,
@@ -405,6 +406,34 @@ async fn a_dead_holders_claim_is_taken_over(db: Db) {
     let settled = row(&store, "foo").await;
     assert!(!settled.observed.uncertain);
     assert_eq!(settled.observed.built.unwrap().hash, fingerprint(2).hash());
+}
+
+async fn builds_that_nobody_answered_are_counted(db: Db) {
+    let (store, _) = with_foo(&db).await;
+    let vain = async || row(&store, "foo").await.observed.vain;
+    // Overdue builds of this content in a row, and what is known of them when the next is claimed.
+    let mut last = claim(&store, "foo", 1).await;
+    for (number, count) in [(1, 1), (1, 2), (2, 3), (2, 1)] {
+        let error = "no answer".to_owned();
+        record(&store, &last, Outcome::Unknown { error }).await;
+        let sql = "UPDATE build SET deadline = 1 WHERE state = 'unknown'";
+        db.raw().await.run(sql).await;
+        let foo = row(&store, "foo").await;
+        let next = [replacing(request(&foo, &content(number)), &last)];
+        last = try_claim(&store, &next).await.remove(0);
+        let vain = vain().await.unwrap();
+        let told = (vain.count, vain.at, vain.error.as_str());
+        assert_eq!(told, (count, Millis(1), "no answer"));
+    }
+    // Nobody knows whether a dead holder sent anything.
+    let sql = "UPDATE build SET lease_until = 1, deadline = 1 WHERE ended_at IS NULL";
+    db.raw().await.run(sql).await;
+    let foo = row(&store, "foo").await;
+    let next = [replacing(request(&foo, &content(2)), &last)];
+    last = try_claim(&store, &next).await.remove(0);
+    assert_eq!(vain().await.map(|vain| vain.count), Some(1));
+    record(&store, &last, Outcome::Accepted).await;
+    assert_eq!(vain().await, None);
 }
 
 async fn an_unknown_build_gives_way(db: Db) {

@@ -177,6 +177,13 @@ fn look(attention: &Attention, name: &str, now: Millis) -> String {
             };
             format!("stalled after {failures} failure{s} ({error}){step}{next}")
         }
+        Attention::Unanswered { builds } => {
+            let s = plural(*builds);
+            format!(
+                "stalled after {builds} build{s} without an answer; see whether the hook works, \
+                 then run `microblot resume {name}`"
+            )
+        }
         Attention::Broken { error } => format!(
             "the build of this very content failed: {}; edit it or run `microblot rebuild {name}`",
             short(error, NOTE_CHARS)

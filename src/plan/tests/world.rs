@@ -270,6 +270,15 @@ impl World {
                     }
                 };
                 assert!(over, "fired again blindly: {flight:?}");
+                if flight.state == BuildState::Unknown && flight.deadline <= now {
+                    let before = seen.vain.take().filter(|vain| vain.hash == flight.hash);
+                    seen.vain = Some(Vain {
+                        hash: flight.hash,
+                        count: before.map_or(0, |vain| vain.count) + 1,
+                        at: flight.deadline,
+                        error: "no answer".into(),
+                    });
+                }
                 seen.flight = None;
                 seen.uncertain = true;
             }

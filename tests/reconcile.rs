@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::estate::Output;
 use support::hooks::Answer;
+use support::http::get;
 use support::world::{World, decisions, files, parsed, variable};
 
 on_both![
@@ -40,6 +41,7 @@ on_both![
     a_missing_variable_is_named,
     the_code_revision_is_an_input,
     aggregates_follow_their_members,
+    an_aggregate_of_all_shows_no_other_workspace,
     a_glob_that_moves_rendered_pages_is_a_change,
     the_order_of_members_is_no_change_and_makes_none,
     a_site_that_was_removed_gives_its_name_to_one_that_is_renamed,
@@ -881,6 +883,42 @@ fn aggregates_follow_their_members(mut world: World) {
     world.undeclare("bar");
     assert_eq!(world.reconcile(), ["all"]);
     assert_eq!(world.planned(), [""; 0]);
+}
+
+fn an_aggregate_of_all_shows_no_other_workspace(mut world: World) {
+    let of = |workspace: &str| format!("slack = {{ workspace = \"{workspace}\" }}");
+    let all = |workspace: &str| format!("posts = \"all\"\n{}", of(workspace));
+    world.hosted("foo", "");
+    world.hosted("ours", &of("T012AB3CD"));
+    world.hosted("theirs", &of("T0OTHER"));
+    world.hosted("all", &all("T012AB3CD"));
+    world.hosted("others", &all("T0OTHER"));
+    world.hosted("whole", "posts = \"all\"");
+    world.hosted(
+        "named",
+        &format!("posts = [\"theirs\"]\n{}", of("T012AB3CD")),
+    );
+    world.reconcile();
+    world.post("theirs", "Theirs");
+    assert_eq!(world.reconcile(), ["named", "others", "theirs", "whole"]);
+    world.post("ours", "Ours");
+    assert_eq!(world.reconcile(), ["all", "ours", "whole"]);
+    world.post("foo", "Of nobody");
+    assert_eq!(world.reconcile(), ["all", "foo", "others", "whole"]);
+    // So are the feeds.
+    let serve = world.estate.serve();
+    for (site, posts) in [
+        ("all", ["Of nobody", "Ours"].as_slice()),
+        ("others", &["Of nobody", "Theirs"]),
+        ("whole", &["Of nobody", "Ours", "Theirs"]),
+        ("named", &["Theirs"]),
+    ] {
+        let feed = get(&serve.url(), &format!("/sites/{site}/feed.json")).json();
+        let items = feed["items"].as_array().unwrap();
+        let mut titles: Vec<_> = items.iter().map(|item| item["title"].clone()).collect();
+        titles.sort_by_key(ToString::to_string);
+        assert_eq!(titles, posts, "{site}");
+    }
 }
 
 fn a_rendered_aggregate_lists_members_without_posts(mut world: World) {

@@ -372,9 +372,10 @@ impl Estate {
             let posts = match &details.spec.posts {
                 PostsFrom::Own => details.posts,
                 PostsFrom::None => empty_posts(),
-                // The same for all sites of one kind of builder: taken once, however many ask.
+                // The same for all sites of one kind of builder and one workspace: taken once,
+                // however many ask.
                 PostsFrom::All => *everybody
-                    .entry(details.spec.build.kind())
+                    .entry((details.spec.build.kind(), details.spec.workspace()))
                     .or_insert_with(|| self.members_part(&details.spec).digest(Input::Posts)),
                 PostsFrom::Sites(_) => self.members_part(&details.spec).digest(Input::Posts),
             };
@@ -412,12 +413,18 @@ impl Estate {
         }
     }
 
-    /// The members whose posts a site shows: every site, or those it names. In the order of what
-    /// readers see of them: neither a rename nor another order in `sites.toml` makes another page.
+    /// The members whose posts a site shows: every site, or those it names. What another chat
+    /// workspace publishes is shown only where it is named. In the order of what readers see of
+    /// them: neither a rename nor another order in `sites.toml` makes another page.
     pub fn members(&self, spec: &Spec) -> Vec<(&SiteName, &Details)> {
         let declared = |(_, details): &(&SiteName, &Details)| details.declared;
         let mut members: Vec<(&SiteName, &Details)> = match &spec.posts {
-            PostsFrom::All => self.details.iter().filter(declared).collect(),
+            PostsFrom::All => self
+                .details
+                .iter()
+                .filter(declared)
+                .filter(|(_, details)| !details.spec.is_anothers(spec))
+                .collect(),
             PostsFrom::Sites(names) => names
                 .iter()
                 .filter_map(|name| self.details.get_key_value(name))

@@ -65,7 +65,7 @@ pub(super) const NEWEST: &str =
 
 impl Reader {
     /// The newest published posts that a site shows, at most `limit`, in no order. Of other sites
-    /// only those that are declared.
+    /// only those that are declared, and where it shows all, none of another chat workspace.
     ///
     /// # Errors
     ///
@@ -73,16 +73,34 @@ impl Reader {
     pub async fn newest_posts(
         &self,
         site: &SiteName,
-        posts: &PostsFrom,
+        spec: &Spec,
         limit: u32,
     ) -> Result<Vec<PublishedPost>, StoreError> {
         let limit = i64::from(limit);
-        let rows: Vec<Raw> = match posts {
+        let rows: Vec<Raw> = match &spec.posts {
             PostsFrom::None => Vec::new(),
             PostsFrom::Own => pool!(&self.pool, pool => sqlx::query_as(NEWEST_OF_SITE)
                 .bind(limit).bind(site.as_str()).fetch_all(pool).await?),
-            PostsFrom::All => pool!(&self.pool, pool => sqlx::query_as(NEWEST)
-                .bind(limit).fetch_all(pool).await?),
+            PostsFrom::All => match spec.workspace() {
+                None => pool!(&self.pool, pool => sqlx::query_as(NEWEST)
+                    .bind(limit).fetch_all(pool).await?),
+                Some(workspace) => {
+                    let sql = match self.dialect() {
+                        Dialect::Sqlite => newest_sql!(
+                            "EXISTS (SELECT 1 FROM site m WHERE m.id = p.site \
+                             AND m.presence = 'declared' \
+                             AND COALESCE(m.spec->'slack'->>'workspace', $2) = $2)"
+                        ),
+                        Dialect::Postgres => newest_sql!(
+                            "EXISTS (SELECT 1 FROM site m WHERE m.id = p.site \
+                             AND m.presence = 'declared' \
+                             AND COALESCE(CAST(m.spec AS jsonb)->'slack'->>'workspace', $2) = $2)"
+                        ),
+                    };
+                    pool!(&self.pool, pool => sqlx::query_as(sql)
+                        .bind(limit).bind(workspace).fetch_all(pool).await?)
+                }
+            },
             PostsFrom::Sites(names) => {
                 let names: Vec<_> = names
                     .iter()

@@ -131,7 +131,7 @@ async fn feed(
         });
     }
     let limit = u32::try_from(NEWEST).unwrap_or(u32::MAX);
-    let posts = web.reader.newest_posts(&name, &spec.posts, limit).await?;
+    let posts = web.reader.newest_posts(&name, &spec, limit).await?;
     let posts = bounded(posts);
     let address = match &web.address {
         Some(address) => format!("{address}/sites/{name}/{}", format.file()),

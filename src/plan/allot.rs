@@ -26,7 +26,7 @@ pub(super) fn allot(
     observed: &Observed,
     now: Millis,
 ) {
-    let rail = Rail::of(desired, observed);
+    let rail = Rail::of(desired, observed, now);
     due.retain(|due| {
         let plan = &mut sites[due.index];
         if passes(plan, due.site, due.seen) {

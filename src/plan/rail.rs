@@ -1,25 +1,33 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::model::{
-    ContentHash, Desired, DesiredSite, Observed, ObservedSite, Refusal, Share, SiteName,
+    ContentHash, Desired, DesiredSite, Millis, Observed, ObservedSite, Refusal, Share, SiteName,
 };
 
-/// The safety rail: how many sites want other content than they were built from, of how many.
+/// Changes that came within this time are one: of shared files, of the settings, of the revision.
+/// Many people who write at a busy hour are not.
+const AT_ONCE: Duration = Duration::from_secs(30);
+
+/// The safety rail: how many sites began at once to want other content than they were built from,
+/// of how many.
 ///
 /// Not only those that are due at this moment: whatever is paused, settling or waiting now is due in
 /// a moment, and a change of everything would pass the rail in pieces, none of which is too many.
 pub(super) struct Rail<'a> {
     named: Option<&'a BTreeSet<SiteName>>,
-    count: usize,
+    /// Since when each of them wants it, in order.
+    pending: Vec<Millis>,
+    now: Millis,
     total: usize,
     limit: Share,
 }
 
 impl<'a> Rail<'a> {
-    pub(super) fn of(desired: &'a Desired, observed: &Observed) -> Self {
+    pub(super) fn of(desired: &'a Desired, observed: &Observed, now: Millis) -> Self {
         // Whoever asks for a pass over sites by their names has counted them.
         let named = desired.asked_at.and(desired.only.as_ref());
-        let (mut count, mut total) = (0, 0);
+        let (mut pending, mut total) = (Vec::new(), 0);
         for (name, site) in &desired.sites {
             let Some(target) = &site.target else { continue };
             total += 1;
@@ -27,12 +35,15 @@ impl<'a> Rail<'a> {
                 && named.is_none_or(|named| named.contains(name))
                 && is_pending(name, site, target.hash, observed)
             {
-                count += 1;
+                let seen = observed.sites.get(name);
+                pending.push(since(Some(target.hash), seen, now));
             }
         }
+        pending.sort_unstable();
         Self {
             named,
-            count,
+            pending,
+            now,
             total,
             limit: desired.limits.builds_at_once,
         }
@@ -50,8 +61,10 @@ impl<'a> Rail<'a> {
         let stopped = noted
             .filter(|noted| self.named.is_none() && Some(noted.hash) == wanted)
             .and_then(|noted| noted.refused);
-        let Self { total, limit, .. } = *self;
-        [Some(self.count), stopped]
+        let Self {
+            total, limit, now, ..
+        } = *self;
+        [Some(self.at_once(since(wanted, seen, now))), stopped]
             .into_iter()
             .flatten()
             .find(|count| limit.is_exceeded(*count, total))
@@ -61,6 +74,22 @@ impl<'a> Rail<'a> {
                 limit,
             })
     }
+}
+
+impl Rail<'_> {
+    /// How many began to want it at about this time.
+    fn at_once(&self, time: Millis) -> usize {
+        let (first, last) = (time.minus(AT_ONCE), time.plus(AT_ONCE));
+        let before = self.pending.partition_point(|since| *since < first);
+        self.pending.partition_point(|since| *since <= last) - before
+    }
+}
+
+/// Since when a site wants this content; what nobody has noted yet, since now.
+fn since(wanted: Option<ContentHash>, seen: Option<&ObservedSite>, now: Millis) -> Millis {
+    let noted = seen.and_then(|seen| seen.wanted);
+    let noted = noted.filter(|noted| Some(noted.hash) == wanted);
+    noted.map_or(now, |noted| noted.since)
 }
 
 /// Whether this content will be built by itself, sooner or later, and nobody let it through.

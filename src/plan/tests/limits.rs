@@ -399,7 +399,7 @@ fn what_was_stopped_stays_so_when_fewer_are_left() {
 
     // Other content is another matter; and so is what somebody let through, or named.
     desired.sites.insert(name("s11"), wants("c"));
-    observed.sites.get_mut("s11").unwrap().wanted = noted("c", ago(600), ago(600));
+    observed.sites.get_mut("s11").unwrap().wanted = noted("c", ago(3_600), ago(3_600));
     assert!(look(&desired, &mut observed).counts.build == 0, "7 again");
     desired.sites.insert(name("s11"), wants("b"));
     desired.sites.get_mut("s02").unwrap().approved = Some(hash("b"));
@@ -435,7 +435,9 @@ fn a_site_that_waits_for_something_else_frees_no_other() {
     type Change = fn(&mut DesiredSite, &mut ObservedSite);
     let changes: [(&str, Change); 4] = [
         ("paused", |site, _| site.hold = Some(hold(None))),
-        ("settling", |_, seen| seen.wanted = noted("b", NOW, NOW)),
+        ("settling", |site, _| {
+            (site.timing.debounce, site.timing.max_wait) = (seconds(7_200), seconds(7_200));
+        }),
         ("in back-off", |_, seen| seen.trouble = Some(trouble(1))),
         ("other content flies", |_, seen| {
             seen.flight = Some(claimed("c"));
@@ -452,6 +454,16 @@ fn a_site_that_waits_for_something_else_frees_no_other() {
         assert!(matches!(of(&plan, "s02"), Decision::Wait { .. }), "{what}");
         assert_eq!(plan.counts.attention, 6, "{what}");
     }
+}
+
+#[test]
+fn what_many_people_write_at_a_busy_hour_is_no_flood() {
+    let (desired, mut observed) = some_of(12, 12);
+    for (place, seen) in observed.sites.values_mut().enumerate() {
+        let since = ago(3_600 - 61 * place as u64);
+        seen.wanted = noted("b", since, since);
+    }
+    assert_eq!(plan(&desired, &observed, NOW).counts.build, 12);
 }
 
 #[test]

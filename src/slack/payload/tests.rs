@@ -304,6 +304,7 @@ fn events_are_read() {
     Event {
         id: "Ev1",
         team: "T1",
+        at: None,
         event: Message(
             MessageEvent {
                 channel: "C1",

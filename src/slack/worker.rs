@@ -210,7 +210,8 @@ impl Cursor {
         let mut words = text.split(' ');
         let since = words.next().filter(|since| !since.is_empty());
         // From when it was followed on: what was written before was written for the channel.
-        let begin = || format!("{}.000000", channel.at.0.div_euclid(1000));
+        let (seconds, millis) = (channel.at.0.div_euclid(1000), channel.at.0.rem_euclid(1000));
+        let begin = || format!("{seconds}.{millis:03}000");
         Self {
             since: since.map_or_else(begin, ToOwned::to_owned),
             reading: words

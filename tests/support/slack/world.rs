@@ -37,6 +37,7 @@ pub(super) struct World {
     stacks: HashMap<String, Vec<Shown>>,
     homes: HashMap<String, Shown>,
     counter: u64,
+    last_ts: u128,
 }
 
 pub(super) struct Trigger {
@@ -82,6 +83,7 @@ impl World {
             stacks: HashMap::new(),
             homes: HashMap::new(),
             counter: 0,
+            last_ts: 0,
         }
     }
 
@@ -93,7 +95,9 @@ impl World {
     /// Later than all before it; as text it sorts like the number.
     pub(super) fn next_ts(&mut self) -> String {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-        format!("{}.{:06}", now.as_secs(), self.next())
+        self.last_ts = now.as_micros().max(self.last_ts + 1);
+        let (seconds, micros) = (self.last_ts / 1_000_000, self.last_ts % 1_000_000);
+        format!("{seconds}.{micros:06}")
     }
 
     pub(super) fn misbehaviour(&mut self, method: &str) -> Option<Bad> {

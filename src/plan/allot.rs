@@ -26,6 +26,10 @@ pub(super) fn allot(
     observed: &Observed,
     now: Millis,
 ) {
+    // Mostly: what follows looks at every site.
+    if due.is_empty() {
+        return;
+    }
     let rail = Rail::of(desired, observed, now);
     due.retain(|due| {
         let plan = &mut sites[due.index];

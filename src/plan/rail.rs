@@ -31,11 +31,12 @@ impl<'a> Rail<'a> {
         for (name, site) in &desired.sites {
             let Some(target) = &site.target else { continue };
             total += 1;
-            if let Ok(target) = target
-                && named.is_none_or(|named| named.contains(name))
-                && is_pending(name, site, target.hash, observed)
-            {
-                let seen = observed.sites.get(name);
+            let Ok(target) = target else { continue };
+            if named.is_some_and(|named| !named.contains(name)) {
+                continue;
+            }
+            let seen = observed.sites.get(name);
+            if is_pending(site, target.hash, seen) {
                 pending.push(since(Some(target.hash), seen, now));
             }
         }
@@ -74,9 +75,7 @@ impl<'a> Rail<'a> {
                 limit,
             })
     }
-}
 
-impl Rail<'_> {
     /// How many began to want it at about this time.
     fn at_once(&self, time: Millis) -> usize {
         let (first, last) = (time.minus(AT_ONCE), time.plus(AT_ONCE));
@@ -93,11 +92,11 @@ fn since(wanted: Option<ContentHash>, seen: Option<&ObservedSite>, now: Millis) 
 }
 
 /// Whether this content will be built by itself, sooner or later, and nobody let it through.
-fn is_pending(name: &SiteName, site: &DesiredSite, wanted: ContentHash, seen: &Observed) -> bool {
+fn is_pending(site: &DesiredSite, wanted: ContentHash, seen: Option<&ObservedSite>) -> bool {
     if site.approved == Some(wanted) {
         return false;
     }
-    let Some(seen) = seen.sites.get(name) else {
+    let Some(seen) = seen else {
         return true;
     };
     let ObservedSite {

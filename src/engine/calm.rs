@@ -5,6 +5,8 @@
 //! which it had read the database. As long as all of that is what it was, every site is what it was.
 //! Only the preview makes use of it: whoever acts looks for himself.
 
+use std::sync::LazyLock;
+
 use super::estate::Estate;
 use super::publish;
 use super::workspace::Gathered;
@@ -83,12 +85,16 @@ fn start(text: Digest, revision: Option<&str>) -> FieldsDigest {
     digest
 }
 
-/// Tells builds of one version from each other, by when the program's file was written.
+/// Tells builds of one version from each other, by when the program's file was written. Looked at
+/// once: later the file may be that of the next program.
 fn program() -> u128 {
-    let file = std::env::current_exe().and_then(std::fs::metadata);
-    let written = file.and_then(|file| file.modified()).ok();
-    let since = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    since.map_or(0, |since| since.as_nanos())
+    static WRITTEN: LazyLock<u128> = LazyLock::new(|| {
+        let file = std::env::current_exe().and_then(std::fs::metadata);
+        let written = file.and_then(|file| file.modified()).ok();
+        let since = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        since.map_or(0, |since| since.as_nanos())
+    });
+    *WRITTEN
 }
 
 /// The plan of an estate that is what it was at a calm look.
